@@ -1,0 +1,1 @@
+"""A shared-memory ring with one written layout, native in Go and in Python."""
