@@ -1,0 +1,32 @@
+package shm
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// TryLock takes the write lock on one byte of the file for this open file
+// description. It reports false when another description holds it. The kernel
+// drops the lock when the last descriptor of the description is closed, however
+// the process ends.
+func TryLock(fd int, at int64) (bool, error) {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+	switch err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l); err {
+	case nil:
+		return true, nil
+	case unix.EAGAIN, unix.EACCES:
+		return false, nil
+	default:
+		return false, fmt.Errorf("lock byte %d: %w", at, err)
+	}
+}
+
+// Locked reports whether another description holds the lock on one byte.
+func Locked(fd int, at int64) (bool, error) {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l); err != nil {
+		return false, fmt.Errorf("probe lock %d: %w", at, err)
+	}
+	return l.Type != unix.F_UNLCK, nil
+}
