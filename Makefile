@@ -1,0 +1,52 @@
+# Thin: each target is a script one can run by hand after `. scripts/env.sh`.
+
+PYTHON  ?= python3
+IMAGES  ?=
+SECONDS ?= 5
+
+stamp := .venv/.set-up
+
+.PHONY: help setup build test lint demo bench wheel lock clean
+
+help:
+	@echo 'make demo    photographs from Go to two Python workers, every frame verified'
+	@echo '             (IMAGES=folder for your own, SECONDS=5 to repeat the set for so long)'
+	@echo 'make test    everything that must hold: linters, Go and Python tests, interop, examples'
+	@echo 'make setup   .venv with the pinned tools (PYTHON=python3.12 for another interpreter)'
+	@echo 'make build   the shared library of the Python package, beside its sources'
+	@echo 'make lint    the linters and type checkers of make test alone'
+	@echo 'make bench   the benchmarks, as ratios to a ring in C'
+	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
+	@echo 'make lock    pin the newest development tools in requirements-dev.txt'
+	@echo 'make clean   remove what the others made'
+
+setup: $(stamp)
+
+$(stamp): requirements-dev.txt scripts/setup.sh scripts/toolchain.py
+	@PYTHON='$(PYTHON)' scripts/setup.sh
+	@touch $@
+
+build: setup
+	@.venv/bin/python scripts/build_ext.py
+
+test: build
+	@scripts/test.sh
+
+lint: build
+	@scripts/lint.sh
+
+demo: build
+	@scripts/demo.sh '$(IMAGES)' '$(SECONDS)'
+
+bench: build
+	@. scripts/env.sh && bench/run.sh
+
+wheel: setup
+	@scripts/wheel.sh
+
+lock: setup
+	@.venv/bin/uv pip compile -q --universal --upgrade --python-version 3.11 --no-header \
+		--no-emit-index-url --no-annotate --group dev -o requirements-dev.txt
+
+clean:
+	rm -rf .venv .tools build dist pybridge/python/goring.egg-info pybridge/python/goring/_native

@@ -1,0 +1,5 @@
+# Sourced from the root of the tree: the environment of every target, and of a shell to work in.
+export VIRTUAL_ENV="$PWD/.venv"
+export PATH="$VIRTUAL_ENV/bin:$PATH"
+CGO_CFLAGS=$(python scripts/build_ext.py --cflags) # Python.h, for go vet ./... and the like
+export CGO_CFLAGS

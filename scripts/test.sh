@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+. scripts/step.sh
+
+scripts/lint.sh
+
+# The race detector does not see through a mapping: it watches the ring's logic over heap memory.
+# Tests over real segments carry `//go:build !race`.
+race=$(go list ./... | grep -vE '/(bench|cmd|examples|interop_tests|pybridge)(/|$)')
+
+step "go test" go test ./...
+# shellcheck disable=SC2086 # one word per package
+step "go test -race" go test -race $race
+step "pytest" pytest -q
