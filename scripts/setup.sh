@@ -13,7 +13,7 @@ command -v "$python" >/dev/null ||
 if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv >/dev/null 2>&1; then
 	# Without ensurepip (Debian splits it off) venv fails; uv needs none, and pip may put it in a folder.
 	rm -rf .venv
-	"$python" -m pip install -q --target .tools uv ||
+	"$python" -m pip install -q --disable-pip-version-check --target .tools uv ||
 		fail "$python has neither ensurepip nor pip: install one (Debian, Ubuntu: apt install python3-venv)"
 	.tools/bin/uv venv -q --no-python-downloads --python "$(command -v "$python")" .venv
 fi
