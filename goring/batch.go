@@ -1,0 +1,269 @@
+package goring
+
+import (
+	"context"
+	"fmt"
+)
+
+// WriteBatch is a run of reserved slots, to be filled in place and published
+// together. Like a Slot it is used once and by one goroutine.
+type WriteBatch struct {
+	p  *Producer
+	at position
+	n  uint64
+}
+
+// ReserveBatch waits for a free slot and reserves it and those that are free right
+// behind it, at most limit. The run is in one piece of memory (see Data) where the
+// ring allows it; elsewhere a run ends at the wrap.
+func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, error) {
+	if limit < 1 {
+		return WriteBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
+	}
+	if !p.grab() {
+		if err := p.waitRoom(ctx); err != nil {
+			return WriteBatch{}, err
+		}
+	}
+	p.reserved = true
+	b := WriteBatch{p: p, at: p.pos, n: 1}
+	most := p.s.longestRun(b.at, uint64(limit))
+	for b.n < most && p.grabNext(b.at.plus(b.n, p.s.count)) {
+		b.n++
+	}
+	for k := range b.n {
+		b.prepare(k)
+	}
+	return b, nil
+}
+
+// longestRun is how many slots from at on one batch may have.
+func (s *slots) longestRun(at position, limit uint64) uint64 {
+	limit = min(limit, s.count)
+	if !s.mirror {
+		limit = min(limit, s.count-at.idx)
+	}
+	return limit
+}
+
+// grabNext reserves the slot at if it is free.
+func (p *Producer) grabNext(at position) bool {
+	h := p.s.header(at.idx)
+	if p.owner == 0 {
+		return h.word.Load() == freeWord(at.lap)
+	}
+	if !h.word.CompareAndSwap(freeWord(at.lap), writingWord(at.lap, p.owner)) {
+		return false
+	}
+	p.s.putHint.Store(at.number(p.s.count) + 1)
+	return true
+}
+
+// prepare gives slot k the header of a message as long as the slot.
+func (b WriteBatch) prepare(k uint64) {
+	h := b.header(k)
+	h.sizes, h.tag, h.timestamp = b.p.s.bytes, 0, 0
+}
+
+func (b WriteBatch) header(k uint64) *slotHeader {
+	return b.p.s.header(b.at.plus(k, b.p.s.count).idx)
+}
+
+// Len is how many slots were reserved.
+func (b WriteBatch) Len() int { return int(b.n) }
+
+// Seq is the number of the run's first message.
+func (b WriteBatch) Seq() uint64 { return b.at.number(b.p.s.count) }
+
+// Bytes is the payload of slot k.
+func (b WriteBatch) Bytes(k int) []byte {
+	return b.p.s.data(b.at.plus(b.check(k), b.p.s.count).idx, b.p.s.bytes)
+}
+
+// SetLen says that only the first n bytes of slot k are its message.
+func (b WriteBatch) SetLen(k, n int) error {
+	if err := b.p.fits(n); err != nil {
+		return err
+	}
+	b.header(b.check(k)).sizes = uint64(n)
+	return nil
+}
+
+// SetTag sets the correlation id of slot k.
+func (b WriteBatch) SetTag(k int, tag uint64) { b.header(b.check(k)).tag = tag }
+
+// Data is the payload of all slots in one piece: Len items, one after the other.
+// It is nil on rings whose payloads are not back to back.
+func (b WriteBatch) Data() []byte { return b.p.s.contiguous(b.at, b.n) }
+
+// contiguous is n payloads from at on, if they lie back to back.
+func (s *slots) contiguous(at position, n uint64) []byte {
+	if uint64(s.dStride) != s.bytes {
+		return nil
+	}
+	return s.run(at.idx, n)
+}
+
+func (b WriteBatch) check(k int) uint64 {
+	if k < 0 || uint64(k) >= b.n {
+		panic(fmt.Sprintf("goring: slot %d of a batch of %d", k, b.n))
+	}
+	return uint64(k)
+}
+
+// Commit publishes the first k slots; the rest is given back.
+func (b WriteBatch) Commit(k int) {
+	p := b.p
+	if !p.reserved || b.at != p.pos && p.owner == 0 {
+		panic("goring: Commit of a batch that is not reserved (twice, or after Close)")
+	}
+	if k < 0 || uint64(k) > b.n {
+		panic(fmt.Sprintf("goring: Commit of %d slots of a batch of %d", k, b.n))
+	}
+	n := uint64(k)
+	if n > 0 {
+		b.publish(n)
+	}
+	if p.owner != 0 {
+		for j := n; j < b.n; j++ {
+			at := b.at.plus(j, p.s.count)
+			p.s.header(at.idx).word.Store(abortedWord(at.lap, p.owner))
+		}
+		n = b.n
+	}
+	p.committed(n)
+}
+
+// publish stores the words from the first to the last: a producer that dies in
+// between leaves no hole. The last store is sequentially consistent, as the load
+// of the waiting flag behind it needs.
+func (b WriteBatch) publish(n uint64) {
+	s, now := b.p.s, b.p.stamp()
+	at := b.at
+	for j := uint64(0); j < n-1; j++ {
+		h := s.header(at.idx)
+		h.timestamp = now
+		storeRelease(&h.word, readyWord(at.lap))
+		at = at.next(s.count)
+	}
+	h := s.header(at.idx)
+	h.timestamp = now
+	h.word.Store(readyWord(at.lap))
+}
+
+// WriteAll writes b, the bytes of one or more items one after the other, in as few
+// batches as there is room for. It is for rings of fixed items. It returns how many
+// items were committed, which is all of them unless there is an error.
+func (p *Producer) WriteAll(ctx context.Context, b []byte) (int, error) {
+	size := int(p.s.bytes)
+	if !p.s.fixed || len(b)%size != 0 {
+		return 0, fmt.Errorf("%d bytes are no whole number of items of ring %q (%s, %d bytes): %w", len(b), p.ring.name, p.ring.sb.Kind, size, ErrSchema)
+	}
+	done := 0
+	for rest := b; len(rest) > 0; {
+		w, err := p.ReserveBatch(ctx, len(rest)/size)
+		if err != nil {
+			return done, err
+		}
+		if to := w.Data(); to != nil {
+			copy(to, rest)
+		} else {
+			for k := range w.Len() {
+				copy(w.Bytes(k), rest[k*size:])
+			}
+		}
+		w.Commit(w.Len())
+		done += w.Len()
+		rest = rest[w.Len()*size:]
+	}
+	return done, nil
+}
+
+// ReadBatch is a run of messages on loan, released together or one by one.
+type ReadBatch struct {
+	c  *Consumer
+	at position
+	n  uint64
+}
+
+// ReadBatch waits for a message and takes it and those that are there right behind
+// it, at most limit.
+func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) {
+	if limit < 1 {
+		return ReadBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
+	}
+	m, err := c.Read(ctx)
+	if err != nil {
+		return ReadBatch{}, err
+	}
+	b := ReadBatch{c: c, at: m.at, n: 1}
+	if m.at.next(c.s.count) != c.pos {
+		return b, nil // a given-back message stands alone
+	}
+	most := c.s.longestRun(b.at, uint64(limit))
+	for b.n < most && c.takeNext() {
+		b.n++
+	}
+	return b, nil
+}
+
+// takeNext takes the message at pos if it is there and its sizes can be.
+func (c *Consumer) takeNext() bool {
+	at := c.pos
+	h := c.s.header(at.idx)
+	if h.word.Load() != readyWord(at.lap) {
+		return false
+	}
+	if c.owner != 0 {
+		if !h.word.CompareAndSwap(readyWord(at.lap), takenWord(at.lap, c.owner)) {
+			return false
+		}
+		c.s.takeHint.Store(at.number(c.s.count) + 1)
+	}
+	c.pos = at.next(c.s.count)
+	if !c.sane(h.sizes) {
+		c.message(at, 0).Release() // the corrupt one is dropped; the run ends before it
+		return false
+	}
+	return true
+}
+
+// Len is how many messages the batch has.
+func (b ReadBatch) Len() int { return int(b.n) }
+
+// Seq is the number of the run's first message.
+func (b ReadBatch) Seq() uint64 { return b.at.number(b.c.s.count) }
+
+// At is message k of the batch.
+func (b ReadBatch) At(k int) Message {
+	if k < 0 || uint64(k) >= b.n {
+		panic(fmt.Sprintf("goring: message %d of a batch of %d", k, b.n))
+	}
+	at := b.at.plus(uint64(k), b.c.s.count)
+	sizes := b.c.s.header(at.idx).sizes
+	if !b.c.sane(sizes) { // it was when the batch was taken: a peer writes what it does not own
+		sizes = 0
+	}
+	return b.c.message(at, sizes)
+}
+
+// Data is the payload of all messages in one piece, on rings of fixed items whose
+// payloads lie back to back; else nil.
+func (b ReadBatch) Data() []byte {
+	if !b.c.s.fixed {
+		return nil
+	}
+	return b.c.s.contiguous(b.at, b.n)
+}
+
+// Release gives all slots of the batch back to the producers.
+func (b ReadBatch) Release() {
+	c := b.c
+	at := b.at
+	for range b.n - 1 {
+		c.message(at, 0).check("Release")
+		storeRelease(&c.s.header(at.idx).word, freeWord(at.lap+1))
+		at = at.next(c.s.count)
+	}
+	c.message(at, 0).Release()
+}

@@ -1,0 +1,59 @@
+package goring
+
+import (
+	"testing"
+	"unsafe"
+
+	"example.com/goring/layout"
+)
+
+// heapRing is a ring over ordinary memory: the race detector sees it, and the
+// test plays peers by touching the words itself.
+func heapRing(t *testing.T, plan layout.Plan) *Ring {
+	t.Helper()
+	if plan.Mode == 0 {
+		plan.Mode = layout.ModeQueue
+	}
+	plan.MaxProducers, plan.MaxConsumers = max(plan.MaxProducers, 1), max(plan.MaxConsumers, 1)
+	sb, info, err := plan.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem := make([]uint64, sb.TotalSize/8+8) // room to align to 64
+	base := unsafe.Pointer(&mem[0])
+	base = unsafe.Add(base, -uintptr(base)&63)
+	r := &Ring{name: t.Name(), fd: -1, sb: sb}
+	if r.info, err = sb.ParseInfo(info); err != nil {
+		t.Fatal(err)
+	}
+	r.control.Base = base
+	r.slots = newSlots(&r.sb, base, unsafe.Add(base, sb.DataOff), false)
+	return r
+}
+
+// bytesPlan is a ring of n slots of 16 bytes.
+func bytesPlan(n, producers, consumers int) layout.Plan {
+	return layout.Plan{Schema: layout.Bytes(16), Slots: n, MaxProducers: producers, MaxConsumers: consumers}
+}
+
+// heapProducer and heapConsumer take seat n of a heap ring without a kernel lock.
+func (r *Ring) heapProducer(n int, s Strategy) *Producer {
+	return newProducer(r, &Seat{ring: r, number: n, fd: -1}, s)
+}
+
+func (r *Ring) heapConsumer(n int, s Strategy) *Consumer {
+	return newConsumer(r, &Seat{ring: r, number: r.sb.MaxProducers + n, fd: -1}, s)
+}
+
+// states draws the slots' states, one letter each; an aborted slot is an A.
+func (r *Ring) states() string {
+	b := make([]byte, r.slots.count)
+	for i := range b {
+		w := r.slots.header(uint64(i)).word.Load()
+		b[i] = "FWRT"[wordState(w)]
+		if wordAborted(w) {
+			b[i] = 'A'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,241 @@
+package goring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"example.com/goring/internal/futex"
+	"example.com/goring/layout"
+)
+
+// Producer writes messages into a ring. It is for one goroutine at a time; make
+// more producers for more goroutines (see [Producers]).
+type Producer struct {
+	ring *Ring
+	s    *slots
+	seat *Seat
+	wait waiter
+	data futex.Event // consumers sleep here
+
+	pos      position // the next number to reserve
+	owner    uint64   // seat number in the words of a shared side, 0 when alone
+	reserved bool     // a Slot or WriteBatch is open
+	stamped  bool     // the ring wants timestamps
+	closed   bool
+}
+
+func newProducer(r *Ring, seat *Seat, strategy Strategy) *Producer {
+	s := r.slots
+	p := &Producer{
+		ring: r, s: s, seat: seat,
+		wait:    newWaiter(futex.Event{Ev: s.roomEv, Waiting: s.roomWaiting}, s.shutdown, strategy),
+		data:    futex.Event{Ev: s.dataEv, Waiting: s.dataWaiting},
+		pos:     s.firstUnwritten(),
+		stamped: r.sb.Timestamps(),
+	}
+	if r.sb.MaxProducers > 1 {
+		p.owner = uint64(seat.Number())
+	} else if r.sb.MaxConsumers == 1 {
+		s.clearAfter(p.pos)
+	}
+	return p
+}
+
+// Reserve waits for a free slot and lends it to the caller, who fills
+// [Slot.Bytes] and then calls Commit or Abort. Only one reservation is open at a
+// time. ctx is looked at only when Reserve has to wait.
+//
+// It fails with ErrShutdown when the ring takes no more messages, os.ErrClosed
+// when the producer is closed, or the context's error.
+func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
+	if !p.grab() {
+		if err := p.waitRoom(ctx); err != nil {
+			return Slot{}, err
+		}
+	}
+	return p.open(), nil
+}
+
+// TryReserve is Reserve that fails with ErrFull instead of waiting.
+func (p *Producer) TryReserve() (Slot, error) {
+	if !p.grab() {
+		if err := p.refusal(); err != nil {
+			return Slot{}, err
+		}
+		return Slot{}, ErrFull
+	}
+	return p.open(), nil
+}
+
+// Write waits for a free slot, copies b into it and commits.
+// A message that does not fit is ErrTooLarge; on rings of fixed items it must
+// have exactly the item's bytes, else ErrSchema.
+func (p *Producer) Write(ctx context.Context, b []byte) error {
+	if err := p.fits(len(b)); err != nil {
+		return err
+	}
+	s, err := p.Reserve(ctx)
+	if err != nil {
+		return err
+	}
+	s.put(b)
+	return nil
+}
+
+// TryWrite is Write that fails with ErrFull instead of waiting.
+func (p *Producer) TryWrite(b []byte) error {
+	if err := p.fits(len(b)); err != nil {
+		return err
+	}
+	s, err := p.TryReserve()
+	if err != nil {
+		return err
+	}
+	s.put(b)
+	return nil
+}
+
+// Close gives the seat back. An open reservation is aborted. What was committed
+// stays in the ring.
+func (p *Producer) Close() error {
+	if p.closed {
+		return nil
+	}
+	if p.reserved {
+		p.abandon()
+	}
+	p.closed = true
+	p.wait.release()
+	return p.seat.Leave()
+}
+
+// grab makes the slot at pos the caller's if that needs no waiting.
+func (p *Producer) grab() bool {
+	if p.reserved || p.closed || p.s.shutdown.Load() != 0 {
+		return false
+	}
+	if p.owner != 0 {
+		return p.grabShared(true)
+	}
+	// Pairs with the consumer's release: FREE of this lap means that it has let go.
+	return p.s.header(p.pos.idx).word.Load() == freeWord(p.pos.lap)
+}
+
+// grabShared walks from the hint and reserves the first FREE slot by CAS.
+func (p *Producer) grabShared(hints bool) bool {
+	if hints {
+		p.pos = p.pos.catchUp(p.s.putHint.Load(), p.s.count)
+	} else {
+		p.pos = p.s.firstUnwritten()
+	}
+	for range 2 * p.s.count {
+		h := p.s.header(p.pos.idx)
+		w := h.word.Load()
+		switch {
+		case w == freeWord(p.pos.lap):
+			if h.word.CompareAndSwap(w, writingWord(p.pos.lap, p.owner)) {
+				p.s.putHint.Store(p.pos.number(p.s.count) + 1) // after the CAS: never ahead
+				return true
+			}
+		case wordLap(w) < p.pos.lap:
+			return false // full
+		default: // somebody else's, or done
+			p.pos = p.pos.next(p.s.count)
+		}
+	}
+	return false
+}
+
+// refusal is why the producer may not reserve at all, or nil.
+func (p *Producer) refusal() error {
+	switch {
+	case p.closed:
+		return fmt.Errorf("producer of ring %q: %w", p.ring.name, os.ErrClosed)
+	case p.reserved:
+		panic("goring: Reserve while a reservation is open: Commit or Abort it first")
+	case p.s.shutdown.Load() != 0:
+		return fmt.Errorf("ring %q: %w", p.ring.name, ErrShutdown)
+	}
+	return nil
+}
+
+func (p *Producer) waitRoom(ctx context.Context) error {
+	if err := p.refusal(); err != nil {
+		return err
+	}
+	var corrupt error
+	err := p.wait.wait(ctx, func(final bool) bool {
+		if p.owner != 0 {
+			return p.grabShared(!final)
+		}
+		w := p.s.header(p.pos.idx).word.Load()
+		if wordLap(w) > p.pos.lap || wordLap(w) == p.pos.lap && w != freeWord(p.pos.lap) {
+			corrupt = fmt.Errorf("slot %d has word %#x where its only producer expects lap %d: %w", p.pos.idx, w, p.pos.lap, ErrCorrupt)
+			return true
+		}
+		return w == freeWord(p.pos.lap)
+	})
+	if errors.Is(err, ErrShutdown) {
+		// A look that reserved has reserved: only the failing look ends here.
+		return p.refusal()
+	}
+	return errors.Join(err, corrupt)
+}
+
+// open hands out the slot that grab or waitRoom made ours.
+func (p *Producer) open() Slot {
+	p.reserved = true
+	return Slot{p: p, at: p.pos, size: uint32(p.s.bytes)}
+}
+
+// committed moves on after k slots were published.
+func (p *Producer) committed(k uint64) {
+	p.reserved = false
+	p.pos = p.pos.plus(k, p.s.count)
+	p.data.Notify()
+}
+
+// abandon gives back a reservation whose handle is lost.
+func (p *Producer) abandon() {
+	p.reserved = false
+	if p.owner == 0 {
+		return // nothing was stored
+	}
+	for i := range p.s.count {
+		h := p.s.header(i)
+		if w := h.word.Load(); wordState(w) == layout.StateWriting && wordOwner(w) == p.owner {
+			h.word.Store(abortedWord(wordLap(w), p.owner))
+		}
+	}
+	p.data.Notify()
+}
+
+// stamp is the commit time that goes into the header.
+func (p *Producer) stamp() int64 {
+	if !p.stamped {
+		return 0
+	}
+	return time.Now().UnixNano()
+}
+
+// fits checks the length of one message against the ring.
+func (p *Producer) fits(n int) error {
+	if p.s.fixed && uint64(n) != p.s.bytes {
+		return fmt.Errorf("ring %q carries %s of %d bytes, got %d bytes: %w", p.ring.name, p.ring.sb.Kind, p.s.bytes, n, ErrSchema)
+	}
+	if uint64(n) > p.s.bytes {
+		return fmt.Errorf("message of %d bytes, slots of ring %q hold %d: %w", n, p.ring.name, p.s.bytes, ErrTooLarge)
+	}
+	return nil
+}
+
+// catchUp is the larger of p and the position of a shared hint.
+func (p position) catchUp(hint, n uint64) position {
+	if own := p.number(n); hint > own {
+		return p.plus(hint-own, n)
+	}
+	return p
+}

@@ -1,0 +1,219 @@
+// Package goring is a zero-copy, lock-free ring of messages in shared memory that
+// Go and Python programs attach to by name.
+//
+// A ring describes itself: what its messages are, how many slots it has, how many
+// producers and consumers may join. One process creates it, others open it, and
+// either end may be Go or Python:
+//
+//	r, err := goring.Create("frames", layout.Array[uint8](1080, 1920, 3))
+//	p, err := r.Producer()
+//	s, err := p.Reserve(ctx)   // a slot, in place
+//	render(s.Bytes())
+//	s.Commit()
+//
+// The bytes and the protocol are in spec/LAYOUT.md. Nobody needs a lock: a process
+// that is killed at any instant leaves a ring that its successor goes on with.
+package goring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/goring/internal/futex"
+	"example.com/goring/internal/shm"
+	"example.com/goring/layout"
+)
+
+// Ring is an attached ring. Its methods may be called from any goroutine.
+type Ring struct {
+	name string
+	path string // "" for anonymous rings
+	fd   int
+	sb   layout.Superblock
+	info layout.Info
+
+	slots   *slots
+	control shm.Map
+	payload shm.Map
+
+	mu     sync.Mutex
+	users  int // seats that still need the mapping
+	closed bool
+}
+
+// attach validates the segment behind fd, which it owns from here on, and maps it.
+func attach(name, path string, fd int) (*Ring, error) {
+	r := &Ring{name: name, path: path, fd: fd}
+	if err := r.load(); err != nil {
+		_ = r.unmap()
+		return nil, fmt.Errorf("ring %q: %w", name, err)
+	}
+	return r, nil
+}
+
+func (r *Ring) load() (err error) {
+	if r.sb, r.info, err = inspect(r.fd); err != nil {
+		return err
+	}
+	if r.sb.ROCompat != 0 {
+		return fmt.Errorf("to join it needs the features %#x, which this version lacks: %w", r.sb.ROCompat, ErrFeature)
+	}
+	if r.sb.Mode != layout.ModeQueue {
+		return fmt.Errorf("mode %s: %w by this version", r.sb.Mode, ErrUnsupported)
+	}
+	return r.mapSegment()
+}
+
+// inspect reads and checks what a segment says of itself.
+func inspect(fd int) (sb layout.Superblock, info layout.Info, err error) {
+	size, err := shm.Size(fd)
+	if err != nil {
+		return sb, info, err
+	}
+	head := make([]byte, layout.ImmutableSize)
+	if size >= layout.SuperblockSize {
+		if _, err := unix.Pread(fd, head, 0); err != nil {
+			return sb, info, fmt.Errorf("read the superblock: %w", err)
+		}
+	}
+	if sb, err = layout.Parse(head, uint64(size)); err != nil {
+		return sb, info, err
+	}
+	block := make([]byte, sb.InfoLen)
+	if _, err := unix.Pread(fd, block, int64(sb.InfoOff)); err != nil {
+		return sb, info, fmt.Errorf("read the info block: %w", err)
+	}
+	info, err = sb.ParseInfo(block)
+	return sb, info, err
+}
+
+func (r *Ring) mapSegment() (err error) {
+	whole, mirror := uintptr(r.sb.TotalSize), false
+	if !r.sb.Inline() {
+		whole, mirror = uintptr(r.sb.DataOff), r.sb.Mirrored(os.Getpagesize())
+		area := uintptr(r.sb.TotalSize - r.sb.DataOff)
+		if mirror {
+			r.payload, err = shm.NewMirror(r.fd, int64(r.sb.DataOff), uintptr(r.sb.Slots*r.sb.DataStride))
+		} else {
+			r.payload, err = shm.NewMap(r.fd, int64(r.sb.DataOff), area)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.control, err = shm.NewMap(r.fd, 0, whole); err != nil {
+		return err
+	}
+	r.slots = newSlots(&r.sb, r.control.Base, r.payload.Base, mirror)
+	return nil
+}
+
+// Name is the ring's name, "" when it is anonymous.
+func (r *Ring) Name() string { return r.name }
+
+// Path is the ring's file, "" when it is anonymous.
+func (r *Ring) Path() string { return r.path }
+
+// Info is what the ring says of itself.
+func (r *Ring) Info() layout.Info { return r.info }
+
+// Superblock is the ring's geometry.
+func (r *Ring) Superblock() layout.Superblock { return r.sb }
+
+// FD is the segment's file descriptor. It is the ring's: pass it to another
+// process, but do not close it.
+func (r *Ring) FD() int { return r.fd }
+
+// Producer joins the ring as a producer. It fails with ErrBusy, naming the
+// holders, when no producer's seat is left. Options: [Wait], [As].
+func (r *Ring) Producer(opts ...Option) (*Producer, error) {
+	seat, c, err := r.join(RoleProducer, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newProducer(r, seat, c.strategy), nil
+}
+
+// Consumer joins the ring as a consumer. It fails with ErrBusy, naming the
+// holders, when no consumer's seat is left. Options: [Wait], [As].
+func (r *Ring) Consumer(opts ...Option) (*Consumer, error) {
+	seat, c, err := r.join(RoleConsumer, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newConsumer(r, seat, c.strategy), nil
+}
+
+// Shutdown says that no more messages will come: producers are refused, consumers
+// take what is there and then see io.EOF. Call it when the producers are done. It
+// concerns every process and is not undone.
+func (r *Ring) Shutdown() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("ring %q: %w", r.name, os.ErrClosed)
+	}
+	s := r.slots
+	s.shutdown.Store(1)
+	futex.Event{Ev: s.dataEv, Waiting: s.dataWaiting}.Broadcast()
+	futex.Event{Ev: s.roomEv, Waiting: s.roomWaiting}.Broadcast()
+	return nil
+}
+
+// Close detaches this handle. The ring stays, with all that is in it; see Unlink.
+// Producers and consumers of this handle go on until they are closed, too.
+func (r *Ring) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.unmapUnused()
+}
+
+// Unlink removes the ring's name if it still means this ring. Processes that are
+// attached go on; nobody new can open it.
+func (r *Ring) Unlink() error {
+	if r.path == "" {
+		return nil
+	}
+	if !shm.SameFile(r.fd, r.path) {
+		return fmt.Errorf("ring %q: %s is not this ring any more: %w", r.name, r.path, ErrNotExist)
+	}
+	return os.Remove(r.path)
+}
+
+// acquire keeps the mapping for a seat.
+func (r *Ring) acquire() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("ring %q: %w", r.name, os.ErrClosed)
+	}
+	r.users++
+	return nil
+}
+
+func (r *Ring) release() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.users--
+	return r.unmapUnused()
+}
+
+// unmapUnused ends the mapping once the handle is closed and no seat needs it.
+func (r *Ring) unmapUnused() error {
+	if !r.closed || r.users > 0 {
+		return nil
+	}
+	return r.unmap()
+}
+
+func (r *Ring) unmap() error {
+	return errors.Join(r.payload.Close(), r.control.Close(), unix.Close(r.fd))
+}

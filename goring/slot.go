@@ -1,0 +1,121 @@
+package goring
+
+import (
+	"fmt"
+
+	"example.com/goring/layout"
+)
+
+// Slot is a reserved slot. Fill Bytes, then Commit or Abort, once. It is a value
+// for one goroutine; it must not be used after Commit, Abort or the producer's
+// Close.
+type Slot struct {
+	p    *Producer
+	at   position
+	size uint32
+	meta uint16
+	tag  uint64
+}
+
+// Bytes is the whole payload of the slot, to be written in place. It may hold
+// bytes of an earlier message.
+func (s *Slot) Bytes() []byte { return s.p.s.data(s.at.idx, s.p.s.bytes) }
+
+// Seq is the message's number in the ring.
+func (s *Slot) Seq() uint64 { return s.at.number(s.p.s.count) }
+
+// SetTag sets the message's correlation id.
+func (s *Slot) SetTag(tag uint64) { s.tag = tag }
+
+// SetLen says that only the first n bytes are the message. Without it the message
+// is as long as the slot. On rings of fixed items n must be the item's size.
+func (s *Slot) SetLen(n int) error {
+	if err := s.p.fits(n); err != nil {
+		return err
+	}
+	s.size = uint32(n)
+	return nil
+}
+
+// SetMeta attaches v as metadata, encoded as msgpack. It fails with ErrTooLarge
+// when that takes more than the ring's MaxMeta bytes.
+func (s *Slot) SetMeta(v any) error {
+	b, err := layout.EncodeMeta(nil, v)
+	if err != nil {
+		return fmt.Errorf("metadata of type %T: %w", v, err)
+	}
+	return s.SetRawMeta(b)
+}
+
+// SetRawMeta attaches metadata that is msgpack already.
+func (s *Slot) SetRawMeta(b []byte) error {
+	if uint64(len(b)) > s.p.s.maxMeta {
+		return fmt.Errorf("metadata of %d bytes, ring %q has room for %d (see MaxMeta): %w", len(b), s.p.ring.name, s.p.s.maxMeta, ErrTooLarge)
+	}
+	copy(s.p.s.meta(s.at.idx, uint64(len(b))), b)
+	s.meta = uint16(len(b))
+	return nil
+}
+
+// SetTensor says what the payload of a tensor ring's message is: a C-contiguous
+// array. It sets the length, too.
+func (s *Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
+	if s.p.ring.sb.Kind != layout.KindTensor {
+		return fmt.Errorf("ring %q carries %s, not tensors: %w", s.p.ring.name, s.p.ring.sb.Kind, ErrSchema)
+	}
+	d, err := layout.NewTensorDesc(code, shape...)
+	if err != nil {
+		return err
+	}
+	n, err := d.Bytes()
+	if err != nil {
+		return err
+	}
+	if n > s.p.s.bytes {
+		return fmt.Errorf("tensor %s%v of %d bytes, slots of ring %q hold %d: %w", code, shape, n, s.p.ring.name, s.p.s.bytes, ErrTooLarge)
+	}
+	d.Put(s.p.s.tensor(s.at.idx))
+	s.size = uint32(n)
+	return nil
+}
+
+// Commit publishes the message.
+func (s *Slot) Commit() {
+	h := s.claim("Commit")
+	h.sizes = uint64(s.size) | uint64(s.meta)<<32
+	h.tag = s.tag
+	h.timestamp = s.p.stamp()
+	// Sequentially consistent: pairs with the consumer's load of the word, and is
+	// ordered before the load of the waiting flag in Notify.
+	h.word.Store(readyWord(s.at.lap))
+	s.p.committed(1)
+}
+
+// Abort gives the slot back unpublished. On a ring of several producers the
+// number is used up and consumers skip it.
+func (s *Slot) Abort() {
+	h := s.claim("Abort")
+	p := s.p
+	p.reserved = false
+	if p.owner == 0 {
+		return
+	}
+	h.word.Store(abortedWord(s.at.lap, p.owner))
+	p.committed(1)
+}
+
+// put copies and commits.
+func (s *Slot) put(b []byte) {
+	copy(s.Bytes(), b)
+	s.size = uint32(len(b))
+	s.Commit()
+}
+
+// claim checks that s is the producer's open reservation. The caller's misuse
+// panics; a word that a peer changed is found by the consumer.
+func (s *Slot) claim(op string) *slotHeader {
+	if !s.p.reserved || s.at != s.p.pos {
+		panic("goring: " + op + " of a slot that is not reserved (twice, or after Close)")
+	}
+	return s.p.s.header(s.at.idx)
+}

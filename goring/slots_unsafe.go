@@ -1,0 +1,90 @@
+package goring
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"example.com/goring/layout"
+)
+
+// slotHeader overlays the 32 bytes at the start of a slot (spec section 4).
+// word is the truth about the slot; the other fields belong to the slot's
+// present owner and are published by its next store of word.
+type slotHeader struct {
+	word      atomic.Uint64
+	sizes     uint64 // len | meta_len << 32 | flags << 48 | redelivered << 56
+	timestamp int64
+	tag       uint64
+}
+
+// slots is one side's private view of a mapped ring: addresses and geometry,
+// copied at attach and never read from the segment again.
+type slots struct {
+	headers unsafe.Pointer
+	payload unsafe.Pointer
+	hStride uintptr
+	dStride uintptr
+	count   uint64 // slots in the ring
+	bytes   uint64 // payload capacity of a slot
+	metaOff uintptr
+	maxMeta uint64
+	fixed   bool // every message has exactly bytes bytes
+	mirror  bool // a run of payloads may cross the wrap
+
+	shutdown, dataEv, dataWaiting, roomEv, roomWaiting *atomic.Uint32
+	putHint, takeHint, requeueGen                      *atomic.Uint64
+}
+
+// newSlots binds the geometry in sb, which has been validated, to the memory of
+// the control area and, for separate rings, of the payload area.
+func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror bool) *slots {
+	s := &slots{
+		headers: unsafe.Add(control, sb.HeaderOff),
+		payload: payload,
+		hStride: uintptr(sb.HeaderStride),
+		dStride: uintptr(sb.DataStride),
+		count:   sb.Slots,
+		bytes:   sb.SlotBytes,
+		metaOff: uintptr(sb.MetaOff()),
+		maxMeta: uint64(sb.MaxMeta),
+		fixed:   sb.Kind == layout.KindArray || sb.Kind == layout.KindStruct,
+		mirror:  mirror,
+
+		shutdown:    (*atomic.Uint32)(unsafe.Add(control, layout.OffShutdown)),
+		dataEv:      (*atomic.Uint32)(unsafe.Add(control, layout.OffDataEv)),
+		dataWaiting: (*atomic.Uint32)(unsafe.Add(control, layout.OffDataWaiting)),
+		roomEv:      (*atomic.Uint32)(unsafe.Add(control, layout.OffRoomEv)),
+		roomWaiting: (*atomic.Uint32)(unsafe.Add(control, layout.OffRoomWaiting)),
+		putHint:     (*atomic.Uint64)(unsafe.Add(control, layout.OffPutHint)),
+		takeHint:    (*atomic.Uint64)(unsafe.Add(control, layout.OffTakeHint)),
+		requeueGen:  (*atomic.Uint64)(unsafe.Add(control, layout.OffRequeueGen)),
+	}
+	if sb.Inline() {
+		s.payload = unsafe.Add(control, sb.DataOff)
+	}
+	return s
+}
+
+func (s *slots) header(i uint64) *slotHeader {
+	return (*slotHeader)(unsafe.Add(s.headers, uintptr(i)*s.hStride))
+}
+
+// data is the first n bytes of slot i's payload; n has been bounded by the caller.
+func (s *slots) data(i, n uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(s.payload, uintptr(i)*s.dStride)), n)
+}
+
+// run is the payload of n slots from i on, in one piece.
+func (s *slots) run(i, n uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(s.payload, uintptr(i)*s.dStride)), uintptr(n)*s.dStride)
+}
+
+// meta is the first n bytes of slot i's metadata area; n has been bounded.
+func (s *slots) meta(i, n uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(s.headers, uintptr(i)*s.hStride+s.metaOff)), n)
+}
+
+// tensor is slot i's tensor descriptor.
+func (s *slots) tensor(i uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(s.headers, uintptr(i)*s.hStride+layout.SlotTensor)), layout.TensorSize)
+}

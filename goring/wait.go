@@ -1,0 +1,189 @@
+package goring
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"example.com/goring/internal/futex"
+)
+
+// Strategy says how a producer or consumer waits.
+type Strategy uint8
+
+const (
+	// Adaptive spins for a little, yields the core for a little, and sleeps; it
+	// spins less while its waits are long. The default.
+	Adaptive Strategy = iota
+	// Spin never sleeps: the lowest latency, at the price of a core.
+	Spin
+	// Park sleeps at once: the lowest cost while nothing happens.
+	Park
+)
+
+var strategyNames = [...]string{"adaptive", "spin", "park"}
+
+// String is the strategy's name: adaptive, spin or park.
+func (s Strategy) String() string {
+	if int(s) < len(strategyNames) {
+		return strategyNames[s]
+	}
+	return fmt.Sprintf("Strategy(%d)", uint8(s))
+}
+
+// ParseStrategy is the inverse of String.
+func ParseStrategy(name string) (Strategy, error) {
+	for i, n := range strategyNames {
+		if n == name {
+			return Strategy(i), nil
+		}
+	}
+	return 0, fmt.Errorf("wait strategy %q is none of adaptive, spin, park: %w", name, ErrOption)
+}
+
+const (
+	// slice bounds every sleep. It is part of correctness: a peer may die between
+	// its commit and its wake.
+	slice = 100 * time.Millisecond
+	// pauses is about 2 us of pause instructions on today's cores.
+	pauses = 40
+	// spinMost bounds the yielding phase. Longer gains nothing: a wake costs less.
+	spinMost = 20 * time.Microsecond
+	// quick is a sleep so short that spinning would have caught it.
+	quick = 60 * time.Microsecond
+)
+
+// waiter is one participant's waiting: where it sleeps, how long it spins.
+type waiter struct {
+	event    futex.Event
+	shutdown *atomic.Uint32
+	strategy Strategy
+	budget   time.Duration // of the yielding phase, 0: sleep at once
+
+	done <-chan struct{} // whose closing wakes the sleeper, see watch
+	stop func() bool
+}
+
+func newWaiter(e futex.Event, shutdown *atomic.Uint32, s Strategy) waiter {
+	w := waiter{event: e, shutdown: shutdown, strategy: s, budget: spinMost}
+	if s == Park || runtime.NumCPU() == 1 && s == Adaptive {
+		w.budget = 0
+	}
+	return w
+}
+
+// wait returns nil when look reports true, ErrShutdown when the ring is shut
+// down and look still reports false, or the context's error. look reports
+// whether the wait is over; it is called with final set at the end of a slice,
+// when it must not trust hints.
+func (w *waiter) wait(ctx context.Context, look func(final bool) bool) error {
+	if w.strategy == Spin {
+		return w.spin(ctx, look)
+	}
+	if w.budget > 0 && w.spinBriefly(look) {
+		return nil
+	}
+	return w.sleep(ctx, look)
+}
+
+// closed reports, once look has failed, why there is nothing to wait for.
+func (w *waiter) closed(ctx context.Context, look func(bool) bool) (done bool, err error) {
+	if w.shutdown.Load() != 0 {
+		if look(true) { // what was committed before the shutdown still counts
+			return true, nil
+		}
+		return true, ErrShutdown
+	}
+	if err := ctx.Err(); err != nil {
+		return true, err
+	}
+	return false, nil
+}
+
+func (w *waiter) spin(ctx context.Context, look func(bool) bool) error {
+	for n := 1; ; n++ {
+		if look(false) {
+			return nil
+		}
+		futex.Pause()
+		if n%1024 == 0 {
+			if done, err := w.closed(ctx, look); done {
+				return err
+			}
+			futex.Yield() // a peer that shares this core must get to run
+		}
+	}
+}
+
+func (w *waiter) spinBriefly(look func(bool) bool) bool {
+	for range pauses {
+		if look(false) {
+			return true
+		}
+		futex.Pause()
+	}
+	for start := time.Now(); time.Since(start) < w.budget; {
+		futex.Yield()
+		if look(false) {
+			w.budget = min(w.budget+w.budget/4+time.Microsecond, spinMost)
+			return true
+		}
+	}
+	if w.budget /= 2; w.budget < time.Microsecond {
+		w.budget = 0
+	}
+	return false
+}
+
+func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
+	w.watch(ctx)
+	deadline, limited := ctx.Deadline()
+	start := time.Now()
+	for {
+		ticket := w.event.Prepare()
+		if look(false) {
+			break
+		}
+		if done, err := w.closed(ctx, look); done {
+			return err
+		}
+		d := slice
+		if limited {
+			d = max(min(d, time.Until(deadline)), time.Microsecond)
+		}
+		before := time.Now()
+		w.event.Sleep(ticket, d)
+		if look(time.Since(before) >= d) {
+			break
+		}
+	}
+	if w.strategy == Adaptive && time.Since(start) < quick {
+		w.budget = max(w.budget, 4*time.Microsecond)
+	}
+	return nil
+}
+
+// watch makes ctx's end wake the sleeper. The registration is kept from wait to
+// wait, so that sleeping with the same context again costs nothing.
+func (w *waiter) watch(ctx context.Context) {
+	done := ctx.Done()
+	if w.done == done {
+		return
+	}
+	w.release()
+	if done == nil {
+		return
+	}
+	w.done = done
+	w.stop = context.AfterFunc(ctx, w.event.Broadcast)
+}
+
+// release ends the registration of watch.
+func (w *waiter) release() {
+	if w.stop != nil {
+		w.stop()
+	}
+	w.done, w.stop = nil, nil
+}

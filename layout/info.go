@@ -1,0 +1,155 @@
+package layout
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Info is what a ring says of itself: the info block.
+type Info struct {
+	Name    string // at creation, "" for anonymous rings
+	Schema  Schema
+	Creator Creator
+	User    map[string]any // the creator's own facts
+}
+
+// Creator is for people who look at a ring.
+type Creator struct {
+	Lang    string `msgpack:"lang"`
+	Version string `msgpack:"version"`
+	Program string `msgpack:"program"`
+	Host    string `msgpack:"host"`
+	PID     int    `msgpack:"pid"`
+}
+
+// infoVersion is the value of key v.
+const infoVersion = 1
+
+// record is a field as it stands in the info block: [name, dtype, offset, shape].
+type record struct {
+	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack
+	Name     string
+	DType    string
+	Offset   int
+	Shape    []int
+}
+
+// EncodeInfo is the info block of in: one map with sorted keys, so that equal rings
+// have equal bytes.
+func EncodeInfo(in Info) ([]byte, error) {
+	if err := in.Schema.Validate(); err != nil {
+		return nil, err
+	}
+	c := in.Creator
+	m := map[string]any{
+		"v": infoVersion, "name": in.Name, "kind": in.Schema.Kind.String(),
+		"creator": map[string]any{"lang": c.Lang, "version": c.Version, "program": c.Program, "host": c.Host, "pid": c.PID},
+	}
+	in.Schema.describe(m)
+	if len(in.User) > 0 {
+		m["user"] = in.User
+	}
+	b, err := EncodeMeta(nil, m)
+	if err != nil {
+		return nil, fmt.Errorf("user: %w", err)
+	}
+	if len(b) > MaxInfo {
+		return nil, fmt.Errorf("info block of %d bytes, at most %d: %w", len(b), MaxInfo, ErrPlan)
+	}
+	if err := Scan(b, MaxDepth); err != nil {
+		return nil, fmt.Errorf("user: %w", err)
+	}
+	return b, nil
+}
+
+// describe adds the keys of the ring's kind.
+func (s Schema) describe(m map[string]any) {
+	if s.Kind == KindBytes || s.Kind == KindTensor {
+		m["max_bytes"] = s.MaxBytes
+		return
+	}
+	m["shape"], m["itemsize"] = dims(s.Shape), s.ItemSize
+	if s.Kind == KindArray {
+		m["dtype"] = s.DType
+		return
+	}
+	fields := make([]any, len(s.Fields))
+	for i, f := range s.Fields {
+		fields[i] = []any{f.Name, f.DType, f.Offset, dims(f.Shape)}
+	}
+	m["fields"] = fields
+}
+
+// dims is a shape that encodes as [] and not as nil.
+func dims(shape []int) []int {
+	if shape == nil {
+		return []int{}
+	}
+	return shape
+}
+
+// DecodeInfo reads an info block, of which b is a private copy.
+func DecodeInfo(b []byte) (in Info, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrInfo, err)
+		}
+	}()
+	if len(b) > MaxInfo {
+		return in, fmt.Errorf("%d bytes, at most %d", len(b), MaxInfo)
+	}
+	var m struct {
+		V        int            `msgpack:"v"`
+		Name     string         `msgpack:"name"`
+		Kind     string         `msgpack:"kind"`
+		DType    string         `msgpack:"dtype"`
+		Shape    []int          `msgpack:"shape"`
+		Fields   []record       `msgpack:"fields"`
+		ItemSize int            `msgpack:"itemsize"`
+		MaxBytes int            `msgpack:"max_bytes"`
+		Creator  Creator        `msgpack:"creator"`
+		User     map[string]any `msgpack:"user"`
+	}
+	if err := DecodeMeta(b, &m); err != nil {
+		return in, err
+	}
+	if m.V != infoVersion {
+		return in, fmt.Errorf("info version %d, this library knows %d", m.V, infoVersion)
+	}
+	kind, err := ParseKind(m.Kind)
+	if err != nil {
+		return in, err
+	}
+	s := Schema{Kind: kind, DType: m.DType, Shape: m.Shape, ItemSize: m.ItemSize, MaxBytes: m.MaxBytes}
+	for _, f := range m.Fields {
+		s.Fields = append(s.Fields, Field{Name: f.Name, DType: f.DType, Offset: f.Offset, Shape: f.Shape})
+	}
+	return Info{Name: m.Name, Schema: s, Creator: m.Creator, User: m.User}, s.Validate()
+}
+
+// EncodeMeta appends v as msgpack, map keys sorted, to dst.
+func EncodeMeta(dst []byte, v any) ([]byte, error) {
+	buf := bytes.NewBuffer(dst)
+	e := msgpack.NewEncoder(buf)
+	e.SetSortMapKeys(true)
+	e.UseCompactInts(true)
+	e.UseCompactFloats(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// DecodeMeta scans b, a private copy, and decodes it into v.
+func DecodeMeta(b []byte, v any) (err error) {
+	if err := Scan(b, MaxDepth); err != nil {
+		return err
+	}
+	if err := msgpack.Unmarshal(b, v); err != nil {
+		return errors.Join(ErrMsgpack, err)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package layout
+
+import "fmt"
+
+// Kind is what a ring's payloads are.
+type Kind uint8
+
+// The kinds of payload.
+const (
+	KindBytes  Kind = 1 // any bytes up to the slot's size
+	KindArray  Kind = 2 // one array of fixed dtype and shape
+	KindStruct Kind = 3 // one record, or a fixed shape of them
+	KindTensor Kind = 4 // an array that brings its dtype and shape
+)
+
+// Mode is how messages are shared out.
+type Mode uint8
+
+// The modes.
+const (
+	ModeQueue     Mode = 1 // each message to exactly one consumer
+	ModeBroadcast Mode = 2 // each to all; the slowest holds the producer up
+	ModeOverwrite Mode = 3 // each to all; the producer waits for nobody
+)
+
+var (
+	kindNames = []string{1: "bytes", "array", "struct", "tensor"}
+	modeNames = []string{1: "queue", "broadcast", "overwrite"}
+)
+
+// String is the kind's name in the info block.
+func (k Kind) String() string { return nameOf("kind", kindNames, uint8(k)) }
+
+// String is the mode's name.
+func (m Mode) String() string { return nameOf("mode", modeNames, uint8(m)) }
+
+// ParseKind is the inverse of Kind.String.
+func ParseKind(s string) (Kind, error) {
+	i, err := parseName("kind", kindNames, s)
+	return Kind(i), err
+}
+
+// ParseMode is the inverse of Mode.String.
+func ParseMode(s string) (Mode, error) {
+	i, err := parseName("mode", modeNames, s)
+	return Mode(i), err
+}
+
+func nameOf(what string, names []string, i uint8) string {
+	if int(i) < len(names) && names[i] != "" {
+		return names[i]
+	}
+	return fmt.Sprintf("%s(%d)", what, i)
+}
+
+func parseName(what string, names []string, s string) (uint8, error) {
+	for i, n := range names {
+		if n == s && n != "" {
+			return uint8(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%s %q is none of %v: %w", what, s, names[1:], ErrSchema)
+}

@@ -1,0 +1,139 @@
+package layout
+
+import "fmt"
+
+// Placement says where payloads lie.
+type Placement uint8
+
+// The placements.
+const (
+	PlaceAuto     Placement = iota // inline when small
+	PlaceInline                    // beside the header
+	PlaceSeparate                  // in an area of their own
+)
+
+// Switch is an option that can be left to the size of the messages.
+type Switch uint8
+
+// The positions of a Switch.
+const (
+	SwitchAuto Switch = iota
+	On
+	Off
+)
+
+// Auto is a Plan's MaxMeta that is left to the size of the messages.
+const Auto = -1
+
+// Plan is what the maker of a ring decides; Build turns it into geometry.
+type Plan struct {
+	Name                       string
+	Schema                     Schema
+	Mode                       Mode
+	Slots                      int
+	MaxProducers, MaxConsumers int
+	MaxMeta                    int // bytes per message, or Auto
+	Placement                  Placement
+	Timestamps                 Switch
+	Creator                    Creator
+	User                       map[string]any
+	CreatedNS                  int64
+	UUID                       [16]byte
+}
+
+// bigMessage is the payload size from which metadata and timestamps cost nothing
+// that anybody would notice.
+const bigMessage = 4096
+
+// Build is the superblock and info block of the plan, or an error that names the
+// field and its value.
+func (p Plan) Build() (s Superblock, info []byte, err error) {
+	if err := p.check(); err != nil {
+		return s, nil, err
+	}
+	info, err = EncodeInfo(Info{Name: p.Name, Schema: p.Schema, Creator: p.Creator, User: p.User})
+	if err != nil {
+		return s, nil, err
+	}
+	s = Superblock{
+		Major: Major, Minor: Minor, Kind: p.Schema.Kind, Mode: p.Mode,
+		Slots: uint64(p.Slots), MaxProducers: p.MaxProducers, MaxConsumers: p.MaxConsumers,
+		ParticipantsOff: SuperblockSize, CreatedNS: p.CreatedNS, UUID: p.UUID,
+		InfoLen: uint32(len(info)), InfoCRC: checksum(info),
+	}
+	s.SlotBytes, _ = p.Schema.SlotBytes() // checked with the schema
+	s.InfoOff = s.Participant(p.MaxProducers + p.MaxConsumers + 1)
+	s.HeaderOff = alignUp(s.InfoOff+uint64(len(info)), pageAlign)
+	s.MaxMeta = p.maxMeta(s.SlotBytes)
+	if p.Timestamps == On || p.Timestamps == SwitchAuto && s.SlotBytes >= bigMessage {
+		s.Options |= OptionTimestamps
+	}
+	p.place(&s)
+	if s.TotalSize >= maxTotal {
+		return s, nil, fmt.Errorf("%d slots of %d bytes: %w", p.Slots, s.SlotBytes, ErrPlan)
+	}
+	return s, info, nil
+}
+
+func (p Plan) check() error {
+	bad := func(field string, value any, want string) error {
+		return fmt.Errorf("%s is %v, want %s: %w", field, value, want, ErrPlan)
+	}
+	switch {
+	case p.Mode < ModeQueue || p.Mode > ModeOverwrite:
+		return bad("mode", p.Mode, "queue, broadcast or overwrite")
+	case p.Slots < 2 || p.Slots > MaxSlots:
+		return bad("slots", p.Slots, "2 to 2147483648")
+	case p.MaxProducers < 1:
+		return bad("producers", p.MaxProducers, "1 or more")
+	case p.MaxConsumers < 1:
+		return bad("consumers", p.MaxConsumers, "1 or more")
+	case p.MaxProducers > MaxParticipants || p.MaxConsumers > MaxParticipants || p.MaxProducers+p.MaxConsumers > MaxParticipants:
+		return bad("producers + consumers", p.MaxProducers+p.MaxConsumers, "63 at most")
+	case p.MaxMeta < Auto || p.MaxMeta > MaxMetaBytes:
+		return bad("max_meta", p.MaxMeta, "0 to 65520")
+	}
+	return p.Schema.Validate()
+}
+
+func (p Plan) maxMeta(slotBytes uint64) int {
+	switch {
+	case p.MaxMeta != Auto:
+		return int(alignUp(uint64(p.MaxMeta), inlineAlign))
+	case slotBytes >= bigMessage:
+		return 256
+	}
+	return 0
+}
+
+// inline decides by size: up to 1 KiB of bytes, up to two lines of anything that is
+// worth reading as one array.
+func (p Plan) inline(slotBytes uint64) bool {
+	switch {
+	case p.Placement != PlaceAuto:
+		return p.Placement == PlaceInline
+	case p.Schema.Kind == KindBytes:
+		return slotBytes <= 1024
+	}
+	return slotBytes <= 128
+}
+
+// place computes the four numbers that place every slot, and the total.
+func (p Plan) place(s *Superblock) {
+	head := uint64(s.MetaOff() + s.MaxMeta)
+	if p.inline(s.SlotBytes) {
+		s.HeaderStride = alignUp(head+s.SlotBytes, headerAlign)
+		s.DataOff, s.DataStride = s.HeaderOff+head, s.HeaderStride
+		s.TotalSize = alignUp(s.HeaderOff+s.Slots*s.HeaderStride, pageAlign)
+		return
+	}
+	s.HeaderStride = alignUp(head, headerAlign)
+	s.DataOff = alignUp(s.HeaderOff+s.Slots*s.HeaderStride, separateAlign)
+	s.DataStride = s.SlotBytes
+	if p.Schema.Kind == KindBytes || p.Schema.Kind == KindTensor {
+		s.DataStride = alignUp(s.SlotBytes, headerAlign)
+	}
+	s.TotalSize = alignUp(s.DataOff+s.Slots*s.DataStride, separateAlign)
+}
+
+func alignUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
