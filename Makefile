@@ -12,7 +12,7 @@ help:
 	@echo 'make demo    photographs from Go to two Python workers, every frame verified'
 	@echo '             (IMAGES=folder for your own, SECONDS=5 to repeat the set for so long)'
 	@echo 'make test    everything that must hold: linters, Go and Python tests, interop, examples'
-	@echo 'make setup   .venv with the pinned tools (PYTHON=python3.12 for another interpreter)'
+	@echo 'make setup   .venv with the pinned tools (after make clean: PYTHON=python3.12 for another interpreter)'
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
 	@echo 'make bench   the benchmarks, as ratios to a ring in C'

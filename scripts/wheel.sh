@@ -15,7 +15,7 @@ try() { # INTERPRETER WHEEL RESOLUTION
 	(cd "$room" && venv/bin/python "$OLDPWD/scripts/smoke.py")
 }
 
-rm -rf dist
+rm -rf dist build/lib.* build/bdist.* # or a module removed since would come along
 for python in $(.venv/bin/python scripts/interpreters.py); do
 	tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
 	if [ ! -e dist/goring-*-"$tag"-*.whl ]; then
