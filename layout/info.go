@@ -30,7 +30,8 @@ const infoVersion = 1
 
 // record is a field as it stands in the info block: [name, dtype, offset, shape].
 type record struct {
-	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack
+	//lint:ignore U1000 read by msgpack through its tag
+	_msgpack struct{} `msgpack:",as_array"`
 	Name     string
 	DType    string
 	Offset   int

@@ -19,7 +19,9 @@ def look(frame: np.ndarray, out: np.ndarray) -> None:
     out["CRC"] = zlib.crc32(frame)
     out["Mean"] = frame.mean(axis=(0, 1))
     grey = frame.astype(np.float32).mean(axis=2)
-    edges = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    edges = (
+        4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    )
     out["Sharpness"] = edges.var()
     out["Histogram"] = np.histogram(grey, bins=16, range=(0, 256))[0]
 
