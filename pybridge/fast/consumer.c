@@ -1,0 +1,337 @@
+/* consumer.c: taking messages. Iteration hands out prebuilt views and settles a frame
+ * when the one after the next is asked for: while __next__ runs, the loop variable
+ * still names the previous frame, so one extra reference proves nothing. */
+#include "fast.h"
+
+
+typedef struct { ConsumerObject *c; gr_pos at; } Look;
+
+static bool take_again(ConsumerObject *c, gr_pos *at) {
+	if (!c->nagain) return false;
+	*at = c->again[0];
+	memmove(c->again, c->again + 1, --c->nagain * sizeof *c->again);
+	return true;
+}
+static bool look_data(void *arg, bool final) {
+	Look *l = arg;
+	return take_again(l->c, &l->at) || gr_take(&l->c->c, !final, &l->at);
+}
+static inline bool take(ConsumerObject *c, gr_pos *at) {
+	if (__builtin_expect(c->nagain != 0, 0)) return take_again(c, at);
+	return gr_take(&c->c, true, at);
+}
+/* alone: the message stays READY and is handed out again, smallest number first */
+int consumer_requeue(ConsumerObject *c, gr_pos at) {
+	if (c->c.owner) {
+		gr_requeue(&c->c, at);
+		return 0;
+	}
+	gr_pos *grown = PyMem_Realloc(c->again, (c->nagain + 1) * sizeof *grown);
+	if (!grown) return PyErr_NoMemory(), -1;
+	c->again = grown;
+	size_t i = c->nagain++;
+	uint64_t n = gr_number(c->c.r, at);
+	for (; i && gr_number(c->c.r, c->again[i - 1]) > n; i--) c->again[i] = c->again[i - 1];
+	c->again[i] = at;
+	gr_count_redelivery(gr_slot(c->c.r, at.idx));
+	return 0;
+}
+
+/* ---- prebuilt views ---- */
+static void settle(ConsumerObject *c, gr_pos at) {
+	Prebuilt *s = &c->table[at.idx];
+	LeaseObject *l = s->lease;
+	PyArrayObject *v = s->view;
+	if (fast_forked) return;
+#ifndef Py_GIL_DISABLED
+	if (Py_REFCNT(v) == 1 && Py_REFCNT(l) == 2) { /* the table, and the view's base: nobody else looks */
+		l->owes = 0;
+		atomic_fetch_sub(&c->seat->held, 1);
+		gr_release(c->c.r, at);
+		return;
+	}
+#endif
+	s->lease = NULL; /* the last holder's drop, now or later, anywhere, releases */
+	s->view = NULL;
+	Py_DECREF(v);
+	Py_DECREF(l);
+}
+static void settle_oldest(ConsumerObject *c) {
+	gr_pos at = c->lag[0];
+	c->lag[0] = c->lag[1];
+	c->nlag--;
+	settle(c, at);
+}
+/* users can change a view's shape or dtype in place: what comes round again must be ours */
+static bool intact(const ConsumerObject *c, const Prebuilt *s) {
+	PyArrayObject *v = s->view;
+	return PyArray_NDIM(v) == c->shape.nd && PyArray_DESCR(v) == c->shape.descr && PyArray_DATA(v) == (void *)s->lease->data &&
+	       PyArray_IS_C_CONTIGUOUS(v) && (c->shape.nd == 0 || !memcmp(PyArray_DIMS(v), c->shape.dims, (size_t)c->shape.nd * sizeof *c->shape.dims));
+}
+static int prebuild(ConsumerObject *c, uint64_t i) {
+	Prebuilt *s = &c->table[i];
+	Py_CLEAR(s->view);
+	Py_CLEAR(s->lease);
+	s->lease = lease_new(c->ring, c->seat, gr_payload(c->c.r, i), (Py_ssize_t)c->c.r->bytes, false);
+	if (s->lease) s->view = view_new(&c->shape, s->lease, 0, 0);
+	return s->view ? 0 : -1;
+}
+
+/* ---- waiting for data ---- */
+
+/* frames that iteration has handed out and nobody holds any more */
+static void settle_alone(ConsumerObject *c) {
+	while (c->nlag && c->table && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
+}
+/* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
+static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
+	Look look = {c, {0, 0}};
+	if (c->table) settle_alone(c);
+	if (gr_holds_all(&c->c) || (c->c.owner && atomic_load(&c->seat->held) >= c->c.r->slots)) {
+		PyErr_Format(fast_hooks.Held, "all %llu slots are held by messages or arrays that are still in use", (unsigned long long)c->c.r->slots);
+		return -1;
+	}
+	int r = wait_until(&c->w, look_data, &look, timeout, &c->busy);
+	*at = look.at;
+	return r;
+}
+static inline int data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes) {
+	if (__builtin_expect(!c->seat || c->busy || fast_forked, 0)) return usable(c->seat, c->busy, "consumer") - 1;
+	if (!take(c, at)) {
+		int r = data_wait(c, timeout, at);
+		if (r != 1) return r;
+	}
+	*sizes = gr_slot(c->c.r, at->idx)->sizes; /* one load; only this copy is used */
+	if (__builtin_expect(!gr_sane(c->c.r, *sizes), 0)) {
+		gr_release(c->c.r, *at);
+		PyErr_Format(fast_hooks.CorruptError, "message %llu claims %llu payload and %llu metadata bytes, slots hold %llu and %llu",
+		             (unsigned long long)gr_number(c->c.r, *at), (unsigned long long)(*sizes & 0xffffffff), (unsigned long long)(*sizes >> 32 & 0xffff),
+		             (unsigned long long)c->c.r->bytes, (unsigned long long)c->c.r->max_meta);
+		return -1;
+	}
+	return 1;
+}
+static PyObject *ended(int r) {
+	if (r == 0) PyErr_SetString(fast_hooks.Empty, "no message came in time");
+	if (r == -2) PyErr_SetString(fast_hooks.Closed, "the ring is shut down and empty");
+	return NULL;
+}
+
+/* ---- iteration ---- */
+static PyObject *next_prebuilt(ConsumerObject *c) {
+	gr_pos at;
+	uint64_t sizes;
+	if (c->nlag == 2) settle_oldest(c);
+	if (c->nlag && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
+	int r = data(c, c->timeout, &at, &sizes);
+	if (r != 1) return r == -2 ? NULL : ended(r);
+	Prebuilt *s = &c->table[at.idx];
+	if ((!s->view || !intact(c, s)) && prebuild(c, at.idx)) {
+		gr_release(c->c.r, at);
+		return NULL;
+	}
+	lease_owe(s->lease, at, 1);
+	atomic_fetch_add_explicit(&c->seat->held, 1, memory_order_relaxed);
+	c->lag[c->nlag++] = at;
+	return Py_NewRef(s->view);
+}
+static PyObject *next_fresh(ConsumerObject *c) {
+	gr_pos at;
+	uint64_t sizes;
+	int r = data(c, c->timeout, &at, &sizes);
+	if (r != 1) return r == -2 ? NULL : ended(r);
+	PyObject *m = message_new(c, at, sizes);
+	PyObject *view = m ? PyObject_GetAttrString(m, "data") : NULL;
+	Py_XDECREF(m); /* the view holds the lease */
+	return view;
+}
+static PyObject *consumer_next(ConsumerObject *c) {
+	if (c->table && c->seat && !fast_forked) return next_prebuilt(c);
+	return next_fresh(c);
+}
+
+/* ---- one by one ---- */
+static PyObject *consumer_read(ConsumerObject *c, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	int64_t timeout = c->timeout;
+	gr_pos at;
+	uint64_t sizes;
+	Py_ssize_t k = names ? PyTuple_GET_SIZE(names) : 0;
+	if (n + k > 1 || (k && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout")))
+		return PyErr_Format(PyExc_TypeError, "read takes one argument, timeout");
+	if (n + k && parse_timeout(args[0], &timeout)) return NULL;
+	int r = data(c, timeout, &at, &sizes);
+	return r == 1 ? message_new(c, at, sizes) : ended(r);
+}
+static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
+	(void)unused;
+	gr_pos at;
+	uint64_t sizes;
+	int r = data(c, 0, &at, &sizes);
+	if (r == 1) return message_new(c, at, sizes);
+	if (r == 0) Py_RETURN_NONE;
+	return ended(r);
+}
+
+/* ---- batches ---- */
+static PyObject *batch_of_views(ConsumerObject *c, gr_pos at, uint64_t sizes, uint64_t limit) {
+	PyObject *list = PyList_New(0);
+	while (list) {
+		PyObject *m = message_new(c, at, sizes), *v = m ? PyObject_GetAttrString(m, "data") : NULL;
+		Py_XDECREF(m);
+		if (!v || PyList_Append(list, v)) Py_CLEAR(list);
+		Py_XDECREF(v);
+		if (!list || --limit == 0 || !take(c, &at)) break;
+		sizes = gr_slot(c->c.r, at.idx)->sizes;
+		if (!gr_sane(c->c.r, sizes)) {
+			gr_release(c->c.r, at); /* the corrupt one is dropped; the batch ends before it */
+			break;
+		}
+	}
+	return list;
+}
+static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t limit) {
+	gr_ring *r = c->c.r;
+	uint64_t n = 1, most = gr_longest_run(r, at, limit);
+	if (r->inlined && most > r->slots - at.idx) most = r->slots - at.idx;
+	gr_pos behind = gr_next(r, at);
+	if (behind.idx != c->c.pos.idx || behind.lap != c->c.pos.lap) most = 1; /* a given-back message stands alone */
+	while (n < most && gr_take_next(&c->c)) {
+		gr_pos x = gr_plus(r, at, n);
+		if (!gr_sane(r, gr_slot(r, x.idx)->sizes)) {
+			gr_release(r, x);
+			break;
+		}
+		n++;
+	}
+	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(r, at.idx), (Py_ssize_t)((n - 1) * r->data_stride + r->bytes), false);
+	if (!l) {
+		gr_release_run(r, at, n);
+		return NULL;
+	}
+	lease_owe(l, at, n);
+	atomic_fetch_add(&c->seat->held, n);
+	PyArrayObject *v = view_new(&c->shape, l, (npy_intp)n, (npy_intp)r->data_stride);
+	Py_DECREF(l);
+	return (PyObject *)v;
+}
+static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"max", "timeout", NULL};
+	long long max;
+	PyObject *t = NULL;
+	int64_t timeout = c->timeout;
+	gr_pos at;
+	uint64_t sizes;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|O", names, &max, &t) || (t && parse_timeout(t, &timeout))) return NULL;
+	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
+	int r = data(c, timeout, &at, &sizes);
+	if (r != 1) return ended(r);
+	return c->c.r->fixed ? batch_of_rows(c, at, (uint64_t)max) : batch_of_views(c, at, sizes, (uint64_t)max);
+}
+
+/* ---- waiting without taking, for event loops ---- */
+static bool look_ready(void *arg, bool final) {
+	ConsumerObject *c = arg;
+	gr_consumer *k = &c->c;
+	(void)final;
+	if (c->nagain) return true;
+	if (!k->owner) return gr_load(gr_slot(k->r, k->pos.idx)) == gr_ready(k->pos.lap) || gr_is_aborted(gr_load(gr_slot(k->r, k->pos.idx)));
+	for (uint64_t i = 0; i < k->r->slots; i++)
+		if (gr_state(gr_load(gr_slot(k->r, i))) == GR_READY) return true;
+	return false;
+}
+static PyObject *consumer_wait(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"timeout", NULL};
+	PyObject *t = NULL;
+	int64_t timeout;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &t) || parse_timeout(t, &timeout)) return NULL;
+	if (!usable(c->seat, c->busy, "consumer")) return NULL;
+	int r = wait_until(&c->w, look_ready, c, timeout, &c->busy);
+	if (r == -1) return NULL;
+	return PyBool_FromLong(r != 0); /* a ring that has ended is something to look at, too */
+}
+
+/* ---- life ---- */
+static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "timeout", NULL};
+	RingObject *ring;
+	unsigned seat;
+	int fd, strategy = GR_ADAPTIVE;
+	PyObject *dtype = Py_None, *shape = Py_None, *t = NULL;
+	int64_t timeout;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOiO", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &t) ||
+	    parse_timeout(t, &timeout))
+		return NULL;
+	if (seat <= ring->r.max_producers || seat > (unsigned)ring->r.max_producers + ring->r.max_consumers)
+		return PyErr_Format(PyExc_ValueError, "seat %u is no consumer's: they are %d to %d", seat, ring->r.max_producers + 1, ring->r.max_producers + ring->r.max_consumers);
+	ConsumerObject *c = (ConsumerObject *)type->tp_alloc(type, 0);
+	if (!c) return NULL;
+	bool bad = shape_set(&c->shape, &ring->r, dtype, shape);
+	if (!bad && ring->r.fixed && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
+	if (bad || !(c->seat = seat_new(ring, seat, fd))) {
+		Py_DECREF(c);
+		return NULL;
+	}
+	c->ring = (RingObject *)Py_NewRef(ring);
+	c->timeout = timeout;
+	gr_consumer_start(&c->c, &ring->r, seat);
+	gr_waiter_start(&c->w, &ring->r, false, strategy);
+	return (PyObject *)c;
+}
+static void shut(ConsumerObject *c) {
+	while (c->nlag) settle_oldest(c);
+	for (uint64_t i = 0; c->table && c->ring && i < c->ring->r.slots; i++) {
+		Py_CLEAR(c->table[i].view);
+		Py_CLEAR(c->table[i].lease);
+	}
+	PyMem_Free(c->table);
+	PyMem_Free(c->again);
+	c->table = NULL;
+	c->again = NULL;
+	c->nagain = 0;
+	Py_CLEAR(c->seat); /* left now, or when the last lease goes */
+}
+static PyObject *consumer_close(ConsumerObject *c, PyObject *unused) {
+	(void)unused;
+	if (c->busy) return PyErr_Format(fast_hooks.Error, "the consumer is waiting in another thread");
+	shut(c);
+	Py_RETURN_NONE;
+}
+static void consumer_dealloc(ConsumerObject *c) {
+	shut(c);
+	shape_clear(&c->shape);
+	Py_CLEAR(c->ring);
+	Py_TYPE(c)->tp_free(c);
+}
+static PyObject *consumer_closed(ConsumerObject *c, void *unused) {
+	(void)unused;
+	return PyBool_FromLong(!c->seat);
+}
+static PyObject *consumer_number(ConsumerObject *c, void *unused) {
+	(void)unused;
+	return c->seat ? PyLong_FromUnsignedLong(c->seat->number) : Py_NewRef(Py_None);
+}
+static PyMethodDef consumer_methods[] = {
+	{"read", (PyCFunction)(void (*)(void))consumer_read, METH_FASTCALL | METH_KEYWORDS,
+	 "read($self, timeout=None)\n--\n\nWait for the next message and take it."},
+	{"try_read", (PyCFunction)consumer_try_read, METH_NOARGS, "try_read($self)\n--\n\nThe next message, or None when there is none."},
+	{"read_batch", (PyCFunction)(void (*)(void))consumer_read_batch, METH_VARARGS | METH_KEYWORDS,
+	 "read_batch($self, max, timeout=None)\n--\n\nWait for a message and take it and those right behind it: an array of rows,\n"
+	 "on bytes and tensor rings a list of views."},
+	{"wait", (PyCFunction)(void (*)(void))consumer_wait, METH_VARARGS | METH_KEYWORDS,
+	 "wait($self, timeout=None)\n--\n\nWait until there is something to read or the ring has ended, without taking it."},
+	{"close", (PyCFunction)consumer_close, METH_NOARGS,
+	 "close($self)\n--\n\nGive the seat back, at the latest when the last view is dropped."},
+	{0},
+};
+static PyGetSetDef consumer_fields[] = {
+	{"closed", (getter)consumer_closed, NULL, "Whether close() was called.", NULL},
+	{"seat", (getter)consumer_number, NULL, "The seat's number, None when closed.", NULL},
+	{0},
+};
+PyTypeObject ConsumerType = {
+	PyVarObject_HEAD_INIT(0, 0).tp_name = "goring._fast.Consumer", .tp_basicsize = sizeof(ConsumerObject),
+	.tp_doc = "Consumer(ring, seat, fd, dtype, shape, strategy, timeout): takes messages. It owns fd, which holds the seat's lock.",
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, .tp_new = consumer_new, .tp_dealloc = (destructor)consumer_dealloc,
+	.tp_iter = PyObject_SelfIter, .tp_iternext = (iternextfunc)consumer_next,
+	.tp_methods = consumer_methods, .tp_getset = consumer_fields,
+};

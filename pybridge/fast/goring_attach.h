@@ -1,0 +1,152 @@
+/* goring_attach.h: opening a named ring and taking a seat in it, for programs in C
+ * (spec sections 3 and 10). Nothing here is on a hot path. */
+#ifndef GORING_ATTACH_H
+#define GORING_ATTACH_H
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "goring_geometry.h"
+#include "goring_wait.h"
+
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK 37
+#endif
+
+enum { /* refusals beside those of gr_parse */
+	GR_NOT_FOUND = 100, GR_FILE_TYPE, GR_OWNER, GR_MODE, GR_INFO, GR_SYSTEM,
+};
+
+static inline int gr_vet(int fd, uint64_t *size) {
+	struct stat s;
+	if (fstat(fd, &s)) return GR_SYSTEM;
+	if (!S_ISREG(s.st_mode)) return GR_FILE_TYPE;
+	if (s.st_uid != geteuid() && s.st_uid != 0) return GR_OWNER;
+	if (s.st_mode & 022) return GR_MODE;
+	*size = (uint64_t)s.st_size;
+	return GR_OK;
+}
+/* maps the checked segment behind fd; the descriptor stays the caller's */
+static inline int gr_map(gr_ring *r, int fd) {
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), area = r->slots * r->data_stride;
+	size_t control = r->inlined ? r->total : r->data_off;
+	uint8_t *c = mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *p = NULL;
+	if (c == MAP_FAILED) return GR_SYSTEM;
+	bool mirror = gr_can_mirror(r, page);
+	if (!r->inlined) {
+		size_t n = mirror ? 2 * area : area;
+		/* the reservation is ours, so MAP_FIXED below can only replace what is ours */
+		p = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		for (size_t at = 0; p != MAP_FAILED && at < n; at += area)
+			if (mmap(p + at, area, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)r->data_off) == MAP_FAILED) {
+				munmap(p, n);
+				p = MAP_FAILED;
+			}
+		if (p == MAP_FAILED) {
+			munmap(c, control);
+			return GR_SYSTEM;
+		}
+		if (mirror) madvise(p + area, area, MADV_DONTDUMP); /* a core needs each byte once */
+	}
+	gr_bind(r, c, p, mirror);
+	return GR_OK;
+}
+static inline void gr_unmap(gr_ring *r) {
+	if (r->control) munmap(r->control, r->inlined ? r->total : r->data_off);
+	if (!r->inlined && r->payload) munmap(r->payload, r->slots * r->data_stride * (r->mirror ? 2 : 1));
+	r->control = r->payload = NULL;
+}
+/* checks and maps the segment behind fd */
+static inline int gr_attach_fd(gr_ring *r, int fd, uint64_t size) {
+	uint8_t head[GR_IMMUTABLE_SIZE] = {0};
+	if (size >= GR_SUPERBLOCK_SIZE && pread(fd, head, sizeof head, 0) != sizeof head) return GR_SYSTEM;
+	int fault = gr_parse(r, head, size);
+	if (fault) return fault;
+	static uint8_t info[GR_MAX_INFO];
+	if (pread(fd, info, r->info_len, (off_t)r->info_off) != (ssize_t)r->info_len) return GR_SYSTEM;
+	if (gr_crc32c(info, r->info_len) != r->info_crc) return GR_INFO;
+	return gr_map(r, fd);
+}
+/* opens and attaches; *fd is the caller's to close */
+static inline int gr_attach(gr_ring *r, const char *path, int *fd) {
+	uint64_t size = 0;
+	*fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd < 0) return errno == ENOENT ? GR_NOT_FOUND : errno == ELOOP || errno == EISDIR || errno == ENXIO ? GR_FILE_TYPE : GR_SYSTEM;
+	int fault = gr_vet(*fd, &size);
+	if (!fault) fault = gr_attach_fd(r, *fd, size);
+	if (fault) {
+		close(*fd);
+		*fd = -1;
+	}
+	return fault;
+}
+
+/* ---- seats ---- */
+static inline bool gr_lock(int fd, unsigned seat) {
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(GR_LOCK_BASE + seat), .l_len = 1};
+	return fcntl(fd, F_OFD_SETLK, &l) == 0;
+}
+static inline _Atomic uint32_t *gr_seat_state(const gr_ring *r, unsigned seat) {
+	return (_Atomic uint32_t *)(gr_entry(r, seat) + GR_PART_STATE);
+}
+/* gives back what a seat holds: WRITING is aborted, TAKEN is READY again */
+static inline void gr_give_back(gr_ring *r, unsigned seat) {
+	for (uint64_t i = 0; i < r->slots; i++) {
+		gr_header *h = gr_slot(r, i);
+		uint64_t w = gr_load(h);
+		if (gr_owner(w) != seat) continue;
+		if (gr_state(w) == GR_WRITING) gr_cas(h, w, gr_aborted(gr_lap(w), seat));
+		if (gr_state(w) == GR_TAKEN) {
+			gr_count_redelivery(h); /* still the owner's: published by the CAS */
+			gr_cas(h, w, gr_ready(gr_lap(w)));
+		}
+	}
+}
+/* repairs what a dead holder of the seat left; its lock is ours (spec section 3, Reap) */
+static inline void gr_reap(gr_ring *r, unsigned seat) {
+	if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE) return;
+	gr_give_back(r, seat);
+	atomic_fetch_add(gr_word64(r, GR_OFF_REQUEUE_GEN), 1);
+	for (int side = 0; side < 2; side++) {
+		_Atomic uint32_t *ev = gr_word32(r, side ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV);
+		atomic_fetch_add(ev, 1);
+		gr_wake_all(ev);
+	}
+	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
+}
+/* takes a seat of the role; *lock is a description of its own that holds it. 0: all are taken. */
+static inline unsigned gr_join(gr_ring *r, int fd, bool producer, const char *name, int *lock) {
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if ((*lock = open(path, O_RDWR | O_CLOEXEC)) < 0) return 0;
+	unsigned first = producer ? 1 : r->max_producers + 1u, n = producer ? r->max_producers : r->max_consumers;
+	for (unsigned seat = first; seat < first + n; seat++) {
+		if (!gr_lock(*lock, seat)) continue;
+		gr_reap(r, seat);
+		uint8_t *e = gr_entry(r, seat);
+		struct timespec t;
+		clock_gettime(CLOCK_REALTIME, &t);
+		int64_t joined = t.tv_sec * 1000000000ll + t.tv_nsec;
+		uint32_t pid = (uint32_t)getpid();
+		atomic_fetch_add((_Atomic uint32_t *)(e + GR_PART_EPOCH), 1);
+		memcpy(e + GR_PART_PID, &pid, sizeof pid);
+		memset(e + GR_PART_START_TIME, 0, 8); /* unknown */
+		memcpy(e + GR_PART_JOINED, &joined, sizeof joined);
+		memset(e + GR_PART_NAME, 0, GR_PART_NAME_SIZE);
+		memcpy(e + GR_PART_NAME, name, strnlen(name, GR_PART_NAME_SIZE));
+		atomic_store(gr_seat_state(r, seat), GR_PART_IN_USE); /* before the first word is touched */
+		return seat;
+	}
+	close(*lock);
+	*lock = -1;
+	return 0;
+}
+/* gives the seat back, and what it still holds */
+static inline void gr_leave(gr_ring *r, unsigned seat, int lock) {
+	gr_give_back(r, seat);
+	gr_requeued(r);
+	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
+	close(lock); /* and with it the lock */
+}
+#endif

@@ -1,0 +1,95 @@
+/* goring_wait.h: sleeping (spec section 9). Callers with a global lock of their own
+ * drop it around gr_yield and gr_sleep. */
+#ifndef GORING_WAIT_H
+#define GORING_WAIT_H
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "goring.h"
+
+enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
+enum { GR_SLICE_NS = 100000000, GR_YIELD_NS = 20000, GR_QUICK_NS = 60000, GR_PAUSES = 40 };
+
+typedef struct {
+	gr_ring *r;
+	uint64_t ev, waiting; /* offsets of the direction's words */
+	int strategy;
+	int64_t budget; /* of the yielding phase, ns; 0: sleep at once */
+} gr_waiter;
+
+/* reports whether the wait is over; final: the end of a slice, when hints are not trusted */
+typedef bool (*gr_look)(void *arg, bool final);
+
+static inline int64_t gr_monotonic(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+static inline void gr_pause(void) {
+#if defined __x86_64__
+	__builtin_ia32_pause();
+#elif defined __aarch64__
+	__asm__ volatile("yield");
+#endif
+}
+static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, bool producer, int strategy) {
+	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS};
+}
+/* about 2 us of pausing; short enough to be done under a lock */
+static inline bool gr_spin(gr_waiter *w, gr_look look, void *arg) {
+	if (!w->budget) return false;
+	for (int i = 0; i < GR_PAUSES; i++) {
+		if (look(arg, false)) return true;
+		gr_pause();
+	}
+	return false;
+}
+/* yields the core until the budget is used up; a success earns more, a failure halves it */
+static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
+	if (!w->budget) return false;
+	for (int64_t end = gr_monotonic() + w->budget; gr_monotonic() < end;) {
+		sched_yield();
+		if (!look(arg, false)) continue;
+		w->budget += w->budget / 4 + 1000;
+		if (w->budget > GR_YIELD_NS) w->budget = GR_YIELD_NS;
+		return true;
+	}
+	if (w->strategy == GR_ADAPTIVE) {
+		w->budget /= 2;
+		if (w->budget < 1000) w->budget = 0;
+	}
+	return false;
+}
+/* sleeps until woken, for at most ns: 1 there, 0 not yet, -1 shut down */
+static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
+	_Atomic uint32_t *ev = gr_word32(w->r, w->ev);
+	uint32_t ticket = atomic_load(ev);
+	atomic_store(gr_word32(w->r, w->waiting), 1); /* pairs with gr_notify: it sees the flag, or we see its word */
+	if (look(arg, false)) return 1;
+	if (gr_is_shutdown(w->r)) return look(arg, true) ? 1 : -1; /* what was committed before still counts */
+	struct timespec t = {ns / 1000000000, ns % 1000000000};
+	int64_t before = gr_monotonic();
+	/* not FUTEX_PRIVATE: the words are shared between processes. EINTR is a normal return. */
+	syscall(SYS_futex, ev, FUTEX_WAIT, ticket, &t, NULL, 0);
+	int64_t slept = gr_monotonic() - before;
+	if (!look(arg, slept >= ns)) return 0;
+	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && w->budget < 4000) w->budget = 4000;
+	return 1;
+}
+static inline void gr_shutdown(const gr_ring *r) {
+	atomic_store(gr_word32(r, GR_OFF_SHUTDOWN), 1);
+	for (int side = 0; side < 2; side++) {
+		_Atomic uint32_t *ev = gr_word32(r, side ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV);
+		atomic_fetch_add(ev, 1);
+		gr_wake_all(ev);
+	}
+}
+/* one file of the program defines GORING_IMPLEMENTATION before this header */
+#ifdef GORING_IMPLEMENTATION
+void gr_wake_all(_Atomic uint32_t *ev) { syscall(SYS_futex, ev, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0); }
+#endif
+#endif

@@ -1,0 +1,140 @@
+/* message.c: one message on loan. */
+#include "fast.h"
+
+typedef struct {
+	PyObject_HEAD
+	ConsumerObject *c;
+	LeaseObject *lease; /* NULL once released or requeued */
+	PyObject *view;     /* made when asked for */
+	uint64_t sizes, tag;
+	int64_t timestamp;
+	gr_pos at;
+} MessageObject;
+
+PyObject *message_new(ConsumerObject *c, gr_pos at, uint64_t sizes) {
+	gr_header *h = gr_slot(c->c.r, at.idx);
+	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(c->c.r, at.idx), (Py_ssize_t)(sizes & 0xffffffff), false);
+	MessageObject *m = l ? PyObject_New(MessageObject, &MessageType) : NULL;
+	if (!m) {
+		Py_XDECREF(l);
+		gr_release(c->c.r, at);
+		return NULL;
+	}
+	lease_owe(l, at, 1);
+	atomic_fetch_add(&c->seat->held, 1);
+	m->c = (ConsumerObject *)Py_NewRef(c);
+	m->lease = l;
+	m->view = NULL;
+	m->sizes = sizes;
+	m->tag = h->tag;
+	m->timestamp = h->timestamp;
+	m->at = at;
+	return (PyObject *)m;
+}
+static bool on_loan(MessageObject *m) {
+	if (m->lease) return true;
+	PyErr_SetString(fast_hooks.Closed, "the message was released or requeued already");
+	return false;
+}
+static PyObject *message_view(MessageObject *m, void *unused) {
+	(void)unused;
+	if (!on_loan(m)) return NULL;
+	if (!m->view) {
+		gr_ring *r = m->c->c.r;
+		if (r->fixed) m->view = (PyObject *)view_new(&m->c->shape, m->lease, 0, 0);
+		else if (r->kind == GR_KIND_TENSOR) m->view = (PyObject *)tensor_view(m->lease, gr_tensor(r, m->at.idx), (uint64_t)m->lease->bytes);
+		else m->view = PyMemoryView_FromObject((PyObject *)m->lease);
+	}
+	return Py_XNewRef(m->view);
+}
+/* the slot is free once nobody holds a view any more: now, as a rule */
+static PyObject *message_release(MessageObject *m, PyObject *unused) {
+	(void)unused;
+	if (!on_loan(m)) return NULL;
+	Py_CLEAR(m->view);
+	Py_CLEAR(m->lease);
+	Py_RETURN_NONE;
+}
+static PyObject *message_requeue(MessageObject *m, PyObject *unused) {
+	(void)unused;
+	if (!on_loan(m) || !usable(m->c->seat, m->c->busy, "consumer")) return NULL;
+	if (m->view && Py_REFCNT(m->view) == 1) Py_CLEAR(m->view);
+	if (m->view || Py_REFCNT(m->lease) > 1)
+		return PyErr_Format(fast_hooks.Held, "arrays of message %llu are still in use: drop them before requeue()", (unsigned long long)gr_number(m->c->c.r, m->at));
+	if (consumer_requeue(m->c, m->at)) return NULL;
+	m->lease->owes = 0;
+	atomic_fetch_sub(&m->c->seat->held, 1);
+	Py_CLEAR(m->lease);
+	Py_RETURN_NONE;
+}
+static PyObject *message_enter(MessageObject *m, PyObject *unused) {
+	(void)unused;
+	return on_loan(m) ? Py_NewRef(m) : NULL;
+}
+static PyObject *message_exit(MessageObject *m, PyObject *args) {
+	(void)args;
+	Py_CLEAR(m->view);
+	Py_CLEAR(m->lease);
+	Py_RETURN_NONE;
+}
+static void message_dealloc(MessageObject *m) {
+	Py_CLEAR(m->view);
+	Py_CLEAR(m->lease);
+	Py_DECREF(m->c);
+	PyObject_Free(m);
+}
+static PyObject *message_raw_meta(MessageObject *m, void *unused) {
+	(void)unused;
+	uint64_t n = m->sizes >> 32 & 0xffff;
+	if (!on_loan(m)) return NULL;
+	if (!n) Py_RETURN_NONE;
+	return PyBytes_FromStringAndSize((char *)gr_meta(m->c->c.r, m->at.idx), (Py_ssize_t)n);
+}
+static PyObject *message_meta(MessageObject *m, void *unused) {
+	PyObject *b = message_raw_meta(m, unused);
+	if (!b || b == Py_None) return b;
+	PyObject *v = PyObject_CallOneArg(fast_hooks.decode_meta, b);
+	Py_DECREF(b);
+	return v;
+}
+static PyObject *message_seq(MessageObject *m, void *unused) {
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(gr_number(m->c->c.r, m->at));
+}
+static PyObject *message_tag(MessageObject *m, void *unused) {
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(m->tag);
+}
+static PyObject *message_timestamp(MessageObject *m, void *unused) {
+	(void)unused;
+	return PyLong_FromLongLong(m->timestamp);
+}
+static PyObject *message_redelivered(MessageObject *m, void *unused) {
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(m->sizes >> 56);
+}
+static PyMethodDef message_methods[] = {
+	{"release", (PyCFunction)message_release, METH_NOARGS,
+	 "release($self)\n--\n\nGive the slot back; views that are still held keep it until they are dropped."},
+	{"requeue", (PyCFunction)message_requeue, METH_NOARGS, "requeue($self)\n--\n\nGive the message back: it will be delivered again."},
+	{"__enter__", (PyCFunction)message_enter, METH_NOARGS, NULL},
+	{"__exit__", (PyCFunction)message_exit, METH_VARARGS, "Release, unless done."},
+	{0},
+};
+static PyGetSetDef message_fields[] = {
+	{"array", (getter)message_view, NULL, "The payload in place: a read-only ndarray; a memoryview on bytes rings.", NULL},
+	{"data", (getter)message_view, NULL, "The same as array.", NULL},
+	{"meta", (getter)message_meta, NULL, "The metadata, decoded; None when there is none.", NULL},
+	{"raw_meta", (getter)message_raw_meta, NULL, "The metadata's msgpack, None when there is none.", NULL},
+	{"seq", (getter)message_seq, NULL, "The message's number in the ring, from 0.", NULL},
+	{"tag", (getter)message_tag, NULL, "The correlation id that the producer set, or 0.", NULL},
+	{"timestamp_ns", (getter)message_timestamp, NULL, "CLOCK_REALTIME at commit in ns; 0 on rings without timestamps.", NULL},
+	{"redelivered", (getter)message_redelivered, NULL, "How often the message was given back before, at most 255.", NULL},
+	{0},
+};
+PyTypeObject MessageType = {
+	PyVarObject_HEAD_INIT(0, 0).tp_name = "goring._fast.Message", .tp_basicsize = sizeof(MessageObject),
+	.tp_doc = "One message on loan; leaving the with block releases it.",
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, .tp_dealloc = (destructor)message_dealloc,
+	.tp_methods = message_methods, .tp_getset = message_fields,
+};

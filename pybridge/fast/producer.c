@@ -1,0 +1,384 @@
+/* producer.c: writing messages. */
+#include "fast.h"
+
+typedef struct { /* where the bytes of one message come from */
+	PyArrayObject *array; /* owned, or NULL */
+	Py_buffer buffer;     /* when has_buffer */
+	bool has_buffer, direct; /* direct: data and bytes can be copied as they are */
+	const void *data;
+	uint64_t bytes;
+	int code; /* tensor */
+} Source;
+
+static void source_done(Source *s) {
+	if (s->has_buffer) PyBuffer_Release(&s->buffer);
+	Py_XDECREF(s->array);
+}
+
+static int source_too_large(ProducerObject *p, uint64_t bytes) {
+	PyErr_Format(fast_hooks.TooLarge, "message of %llu bytes, slots hold %llu", (unsigned long long)bytes, (unsigned long long)p->p.r->bytes);
+	return -1;
+}
+static int source_bytes(ProducerObject *p, Source *s, PyObject *o) {
+	if (PyBytes_CheckExact(o)) {
+		s->data = PyBytes_AS_STRING(o);
+		s->bytes = (uint64_t)PyBytes_GET_SIZE(o);
+	} else {
+		if (!PyObject_CheckBuffer(o)) {
+			PyErr_Format(fast_hooks.SchemaError, "a bytes ring takes bytes, bytearray, memoryview or arrays, got %.100s", Py_TYPE(o)->tp_name);
+			return -1;
+		}
+		if (PyObject_GetBuffer(o, &s->buffer, PyBUF_FULL_RO)) return -1;
+		s->has_buffer = true;
+		s->data = s->buffer.buf;
+		s->bytes = (uint64_t)s->buffer.len;
+		if (!PyBuffer_IsContiguous(&s->buffer, 'C')) s->direct = false;
+	}
+	return s->bytes > p->p.r->bytes ? source_too_large(p, s->bytes) : 0;
+}
+static int same_shape(const Shape *s, PyArrayObject *a) {
+	return PyArray_NDIM(a) == s->nd && (s->nd == 0 || !memcmp(PyArray_DIMS(a), s->dims, (size_t)s->nd * sizeof *s->dims));
+}
+static PyObject *dims_tuple(int nd, const npy_intp *dims) {
+	PyObject *t = PyTuple_New(nd);
+	for (int i = 0; t && i < nd; i++) PyTuple_SET_ITEM(t, i, PyLong_FromSsize_t(dims[i]));
+	return t;
+}
+static int source_mismatch(ProducerObject *p, PyArrayObject *a) {
+	PyObject *got = dims_tuple(PyArray_NDIM(a), PyArray_DIMS(a)), *want = dims_tuple(p->shape.nd, p->shape.dims);
+	if (got && want)
+		PyErr_Format(fast_hooks.SchemaError, "array of dtype %S and shape %R, the ring carries %S and %R (cast=True converts the dtype)",
+		             PyArray_DESCR(a), got, p->shape.descr, want);
+	Py_XDECREF(got);
+	Py_XDECREF(want);
+	return -1;
+}
+static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
+	PyArrayObject *a = s->array = PyArray_Check(o) ? (PyArrayObject *)Py_NewRef(o) : (PyArrayObject *)PyArray_FROM_O(o);
+	if (!a) return -1;
+	bool tensor = !p->p.r->fixed;
+	PyArray_Descr *d = PyArray_DESCR(a);
+	if (tensor) {
+		if (!(s->code = tensor_code(d))) {
+			PyErr_Format(fast_hooks.SchemaError, "a tensor ring cannot carry dtype %S", d);
+			return -1;
+		}
+		s->bytes = (uint64_t)PyArray_NBYTES(a);
+		if (s->bytes > p->p.r->bytes) return source_too_large(p, s->bytes);
+	} else {
+		bool same = d == p->shape.descr || PyArray_EquivTypes(d, p->shape.descr);
+		if (!same_shape(&p->shape, a) || (!same && (!cast || PyDataType_REFCHK(d)))) return source_mismatch(p, a);
+		s->bytes = p->p.r->bytes;
+		s->direct = same;
+	}
+	s->direct = s->direct && PyArray_IS_C_CONTIGUOUS(a);
+	s->data = PyArray_DATA(a);
+	return 0;
+}
+/* looks at the message before anything is reserved */
+static int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
+	memset(s, 0, offsetof(Source, data));
+	s->array = NULL;
+	s->has_buffer = false;
+	s->direct = true;
+	s->code = 0;
+	int bad = p->p.r->kind == GR_KIND_BYTES ? source_bytes(p, s, o) : source_array(p, s, o, cast);
+	if (!bad && s->array && s->direct && s->bytes >= BIG_COPY) {
+		/* the export keeps the array's memory in place while other threads run */
+		bad = PyObject_GetBuffer((PyObject *)s->array, &s->buffer, PyBUF_C_CONTIGUOUS);
+		if (bad) { /* dtypes that the buffer protocol lacks: copy under the lock */
+			PyErr_Clear();
+			bad = 0;
+			s->direct = false;
+		} else {
+			s->has_buffer = true;
+		}
+	}
+	if (bad) source_done(s);
+	return bad;
+}
+/* lets NumPy copy what is no plain run of bytes */
+static int copy_array(ProducerObject *p, Source *s, uint8_t *to) {
+	PyArray_Descr *d = p->p.r->fixed ? p->shape.descr : PyArray_DESCR(s->array);
+	Py_INCREF(d); /* stolen */
+	PyArrayObject *out = (PyArrayObject *)PyArray_NewFromDescr(&PyArray_Type, d, PyArray_NDIM(s->array), PyArray_DIMS(s->array), NULL, to, NPY_ARRAY_WRITEABLE, NULL);
+	if (!out) return -1;
+	int bad = PyArray_CopyInto(out, s->array);
+	Py_DECREF(out);
+	return bad;
+}
+static int source_copy(ProducerObject *p, Source *s, uint8_t *to) {
+	if (!s->direct) return s->array ? copy_array(p, s, to) : PyBuffer_ToContiguous(to, &s->buffer, s->buffer.len, 'C');
+	if (s->bytes < BIG_COPY) {
+		memcpy(to, s->data, s->bytes);
+		return 0;
+	}
+	p->busy = true;
+	Py_BEGIN_ALLOW_THREADS
+	memcpy(to, s->data, s->bytes);
+	Py_END_ALLOW_THREADS
+	p->busy = false;
+	return 0;
+}
+
+/* ---- waiting for room ---- */
+static bool look_room(void *arg, bool final) { return gr_reserve(arg, !final); }
+
+/* 1 reserved, 0 timed out, -1 exception set */
+static int room(ProducerObject *p, int64_t timeout) {
+	if (!usable(p->seat, p->busy, "producer")) return -1;
+	if (p->reserved) {
+		PyErr_SetString(fast_hooks.Error, "a reserved slot is still open: commit or abort it first");
+		return -1;
+	}
+	int r = -2;
+	if (!gr_is_shutdown(p->p.r)) r = gr_reserve(&p->p, true) ? 1 : wait_until(&p->w, look_room, &p->p, timeout, &p->busy);
+	if (r == -2) {
+		PyErr_SetString(fast_hooks.Closed, "the ring is shut down and takes no more messages");
+		return -1;
+	}
+	return r;
+}
+static int room_or_full(ProducerObject *p, int64_t timeout) {
+	int r = room(p, timeout);
+	if (r == 0) PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
+	return r == 1 ? 0 : -1;
+}
+int producer_abort(ProducerObject *p) {
+	p->reserved = false;
+	gr_abort(&p->p);
+	return 0;
+}
+int encode_meta(ProducerObject *p, PyObject *meta, uint16_t *len) {
+	*len = 0;
+	if (!meta || meta == Py_None) return 0;
+	PyObject *b = PyObject_CallOneArg(fast_hooks.encode_meta, meta);
+	if (!b) return -1;
+	Py_ssize_t n = PyBytes_Check(b) ? PyBytes_GET_SIZE(b) : -1;
+	int bad = n < 0 || (uint64_t)n > p->p.r->max_meta;
+	if (n < 0) PyErr_SetString(PyExc_TypeError, "encode_meta must return bytes");
+	else if (bad) PyErr_Format(fast_hooks.TooLarge, "metadata of %zd bytes, the ring has room for %llu (max_meta)", n, (unsigned long long)p->p.r->max_meta);
+	else memcpy(gr_meta(p->p.r, p->p.pos.idx), PyBytes_AS_STRING(b), (size_t)n);
+	*len = (uint16_t)n;
+	Py_DECREF(b);
+	return bad ? -1 : 0;
+}
+
+typedef struct { PyObject *data, *timeout, *meta, *tag; bool cast; } WriteArgs;
+
+static int write_args(PyObject *const *args, Py_ssize_t n, PyObject *names, WriteArgs *w) {
+	*w = (WriteArgs){0};
+	if (n < 1 || n > 2) {
+		PyErr_Format(PyExc_TypeError, "takes the data and a timeout, got %zd positional arguments", n);
+		return -1;
+	}
+	w->data = args[0];
+	if (n > 1) w->timeout = args[1];
+	for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
+		PyObject *k = PyTuple_GET_ITEM(names, i), *v = args[n + i];
+		if (!PyUnicode_CompareWithASCIIString(k, "timeout")) w->timeout = v;
+		else if (!PyUnicode_CompareWithASCIIString(k, "meta")) w->meta = v;
+		else if (!PyUnicode_CompareWithASCIIString(k, "tag")) w->tag = v;
+		else if (!PyUnicode_CompareWithASCIIString(k, "cast")) {
+			int truth = PyObject_IsTrue(v);
+			if (truth < 0) return -1;
+			w->cast = truth;
+		} else {
+			PyErr_Format(PyExc_TypeError, "unexpected keyword argument %R", k);
+			return -1;
+		}
+	}
+	return 0;
+}
+/* 1 written, 0 no room in time, -1 exception set */
+static int write_one(ProducerObject *p, WriteArgs *a, int64_t timeout) {
+	Source s;
+	uint64_t tag = 0, bytes;
+	uint16_t meta;
+	if (a->tag && (tag = PyLong_AsUnsignedLongLong(a->tag)) == UINT64_MAX && PyErr_Occurred()) return -1;
+	if (source_open(p, &s, a->data, a->cast)) return -1;
+	int r = room(p, timeout);
+	if (r == 1) {
+		uint64_t i = p->p.pos.idx;
+		bytes = s.bytes;
+		p->reserved = true;
+		bool bad = encode_meta(p, a->meta, &meta) || source_copy(p, &s, gr_payload(p->p.r, i)) ||
+		           (s.code && tensor_describe(gr_tensor(p->p.r, i), s.code, PyArray_NDIM(s.array), PyArray_DIMS(s.array), p->p.r->bytes, &bytes));
+		if (bad) {
+			producer_abort(p);
+			r = -1;
+		} else {
+			p->reserved = false;
+			gr_commit(&p->p, (uint32_t)bytes, meta, tag);
+		}
+	}
+	source_done(&s);
+	return r;
+}
+static PyObject *producer_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	WriteArgs a;
+	int64_t timeout;
+	if (write_args(args, n, names, &a) || parse_timeout(a.timeout, &timeout)) return NULL;
+	int r = write_one(p, &a, timeout);
+	if (r == 0) return PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
+	if (r < 0) return NULL;
+	Py_RETURN_NONE;
+}
+static PyObject *producer_try_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	WriteArgs a;
+	if (write_args(args, n, names, &a)) return NULL;
+	int r = write_one(p, &a, 0);
+	return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+/* ---- batches ---- */
+static PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"array", "timeout", NULL};
+	PyObject *o, *t = NULL;
+	int64_t timeout;
+	gr_ring *r = p->p.r;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O", names, &o, &t) || parse_timeout(t, &timeout)) return NULL;
+	if (!r->fixed) return PyErr_Format(fast_hooks.SchemaError, "write_batch is for rings of fixed items; write the messages of this ring one by one");
+	PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(o);
+	if (!given) return NULL;
+	bool ok = PyArray_NDIM(given) == p->shape.nd + 1 && PyArray_EquivTypes(PyArray_DESCR(given), p->shape.descr) &&
+	          (p->shape.nd == 0 || !memcmp(PyArray_DIMS(given) + 1, p->shape.dims, (size_t)p->shape.nd * sizeof *p->shape.dims));
+	PyArrayObject *a = ok ? PyArray_GETCONTIGUOUS(given) : NULL;
+	if (!ok) source_mismatch(p, given);
+	Py_DECREF(given);
+	if (!a) return NULL;
+	uint64_t rows = (uint64_t)PyArray_DIM(a, 0), done = 0;
+	const uint8_t *src = PyArray_DATA(a);
+	while (done < rows) {
+		int got = room(p, timeout);
+		if (got <= 0) {
+			Py_DECREF(a);
+			if (got < 0) return NULL;
+			if (done) return PyLong_FromUnsignedLongLong(done);
+			return PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)r->slots);
+		}
+		gr_pos at = p->p.pos, x = at;
+		int64_t now = gr_now(r);
+		uint64_t most = gr_longest_run(r, at, rows - done), n = 1;
+		while (n < most && gr_reserve_next(&p->p, gr_plus(r, at, n))) n++;
+		if (r->data_stride == r->bytes) memcpy(gr_payload(r, at.idx), src, n * r->bytes);
+		for (uint64_t k = 0; k < n; k++, x = gr_next(r, x)) {
+			if (r->data_stride != r->bytes) memcpy(gr_payload(r, x.idx), src + k * r->bytes, r->bytes);
+			gr_describe(gr_slot(r, x.idx), (uint32_t)r->bytes, 0, 0, now);
+		}
+		gr_commit_run(&p->p, n);
+		src += n * r->bytes;
+		done += n;
+	}
+	Py_DECREF(a);
+	return PyLong_FromUnsignedLongLong(done);
+}
+
+/* ---- in place ---- */
+static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"timeout", "dtype", "shape", NULL};
+	PyObject *t = NULL, *dtype = NULL, *shape = NULL;
+	int64_t timeout;
+	gr_ring *r = p->p.r;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO", names, &t, &dtype, &shape) || parse_timeout(t, &timeout)) return NULL;
+	bool tensor = r->kind == GR_KIND_TENSOR;
+	if (tensor != (dtype != NULL && shape != NULL) || (!tensor && (dtype || shape)))
+		return PyErr_Format(fast_hooks.SchemaError, tensor ? "reserve on a tensor ring needs dtype= and shape=" : "only tensor rings take dtype= and shape= here");
+	npy_intp dims[GR_MAX_DIMS];
+	PyArray_Dims given = {NULL, 0};
+	PyArray_Descr *d = NULL;
+	uint8_t descriptor[GR_TENSOR_SIZE];
+	uint64_t bytes = r->bytes;
+	if (tensor) {
+		if (!PyArray_DescrConverter(dtype, &d)) return NULL;
+		int code = tensor_code(d), bad = -1;
+		if (!code) PyErr_Format(fast_hooks.SchemaError, "a tensor ring cannot carry dtype %S", d);
+		else if (PyArray_IntpConverter(shape, &given)) bad = tensor_describe(descriptor, code, given.len, given.ptr, r->bytes, &bytes);
+		Py_CLEAR(d);
+		if (!bad && given.len) memcpy(dims, given.ptr, (size_t)given.len * sizeof *dims);
+		PyDimMem_FREE(given.ptr);
+		if (bad) return NULL;
+	}
+	if (room_or_full(p, timeout)) return NULL;
+	p->reserved = true;
+	uint64_t i = p->p.pos.idx;
+	if (tensor) memcpy(gr_tensor(r, i), descriptor, sizeof descriptor);
+	LeaseObject *l = lease_new(p->ring, p->seat, gr_payload(r, i), (Py_ssize_t)bytes, true);
+	PyObject *view = NULL, *slot = NULL;
+	if (l) {
+		if (tensor) view = (PyObject *)tensor_view(l, gr_tensor(r, i), bytes);
+		else if (r->fixed) view = (PyObject *)view_new(&p->shape, l, 0, 0);
+		else view = PyMemoryView_FromObject((PyObject *)l);
+	}
+	if (view) slot = slot_new(p, l, view);
+	if (!slot) producer_abort(p);
+	Py_XDECREF(view);
+	Py_XDECREF(l);
+	return slot;
+}
+
+/* ---- life ---- */
+static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", NULL};
+	RingObject *ring;
+	unsigned seat;
+	int fd, strategy = GR_ADAPTIVE;
+	PyObject *dtype = Py_None, *shape = Py_None;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOi", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy)) return NULL;
+	if (seat < 1 || seat > ring->r.max_producers) return PyErr_Format(PyExc_ValueError, "seat %u is no producer's: they are 1 to %d", seat, ring->r.max_producers);
+	ProducerObject *p = (ProducerObject *)type->tp_alloc(type, 0);
+	if (!p) return NULL;
+	if (shape_set(&p->shape, &ring->r, dtype, shape) || !(p->seat = seat_new(ring, seat, fd))) {
+		Py_DECREF(p);
+		return NULL;
+	}
+	p->ring = (RingObject *)Py_NewRef(ring);
+	gr_producer_start(&p->p, &ring->r, seat);
+	gr_waiter_start(&p->w, &ring->r, true, strategy);
+	return (PyObject *)p;
+}
+static PyObject *producer_close(ProducerObject *p, PyObject *unused) {
+	(void)unused;
+	if (p->busy) return PyErr_Format(fast_hooks.Error, "the producer is waiting in another thread");
+	if (p->seat && p->reserved && !fast_forked) producer_abort(p);
+	Py_CLEAR(p->seat);
+	Py_RETURN_NONE;
+}
+static PyObject *producer_closed(ProducerObject *p, void *unused) {
+	(void)unused;
+	return PyBool_FromLong(!p->seat);
+}
+static PyObject *producer_number(ProducerObject *p, void *unused) {
+	(void)unused;
+	return p->seat ? PyLong_FromUnsignedLong(p->seat->number) : Py_NewRef(Py_None);
+}
+static void producer_dealloc(ProducerObject *p) {
+	if (p->seat && p->reserved && !fast_forked) producer_abort(p);
+	Py_CLEAR(p->seat);
+	shape_clear(&p->shape);
+	Py_CLEAR(p->ring);
+	Py_TYPE(p)->tp_free(p);
+}
+static PyMethodDef producer_methods[] = {
+	{"write", (PyCFunction)(void (*)(void))producer_write, METH_FASTCALL | METH_KEYWORDS,
+	 "write($self, data, timeout=None, *, meta=None, tag=0, cast=False)\n--\n\nWait for a free slot, copy data into it and publish it."},
+	{"try_write", (PyCFunction)(void (*)(void))producer_try_write, METH_FASTCALL | METH_KEYWORDS,
+	 "try_write($self, data, *, meta=None, tag=0, cast=False)\n--\n\nWrite without waiting; False when the ring is full."},
+	{"reserve", (PyCFunction)(void (*)(void))producer_reserve, METH_VARARGS | METH_KEYWORDS,
+	 "reserve($self, timeout=None, dtype=None, shape=None)\n--\n\nWait for a free slot and lend it, to be filled in place."},
+	{"write_batch", (PyCFunction)(void (*)(void))producer_write_batch, METH_VARARGS | METH_KEYWORDS,
+	 "write_batch($self, array, timeout=None)\n--\n\nWrite the rows of an array, one message each; the number of rows written."},
+	{"close", (PyCFunction)producer_close, METH_NOARGS, "close($self)\n--\n\nGive the seat back. What was published stays in the ring."},
+	{0},
+};
+static PyGetSetDef producer_fields[] = {
+	{"closed", (getter)producer_closed, NULL, "Whether close() was called.", NULL},
+	{"seat", (getter)producer_number, NULL, "The seat's number, None when closed.", NULL},
+	{0},
+};
+PyTypeObject ProducerType = {
+	PyVarObject_HEAD_INIT(0, 0).tp_name = "goring._fast.Producer", .tp_basicsize = sizeof(ProducerObject),
+	.tp_doc = "Producer(ring, seat, fd, dtype, shape, strategy): writes messages. It owns fd, which holds the seat's lock.",
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, .tp_new = producer_new, .tp_dealloc = (destructor)producer_dealloc,
+	.tp_methods = producer_methods, .tp_getset = producer_fields,
+};

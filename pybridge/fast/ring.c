@@ -1,0 +1,126 @@
+/* ring.c: the mapping, and the seats of this process. */
+#include "fast.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+static PyObject *refuse(int fault) {
+	static const struct { int fault; const char *text; } texts[] = {
+		{GR_TRUNCATED, "the segment is truncated"}, {GR_BYTE_ORDER, "the segment has the other byte order"},
+		{GR_FOREIGN, "not a goring segment"}, {GR_VERSION, "the segment has another layout version"},
+		{GR_CHECKSUM, "the superblock's checksum is wrong"}, {GR_FEATURE, "the segment needs a feature this version lacks"},
+		{GR_GEOMETRY, "the segment's geometry is impossible"}, {GR_SIZE_DIFFERS, "the file's size is not the segment's"},
+		{GR_RO_FEATURE, "the segment needs a feature to be written that this version lacks"},
+		{GR_UNSUPPORTED, "the ring's mode is not supported by this version"},
+		{GR_INFO, "the info block is damaged"}, {GR_FILE_TYPE, "not a regular file"},
+	};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i].fault == fault) return PyErr_Format(fast_hooks.CorruptError, "%s", texts[i].text);
+	return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static PyObject *ring_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"fd", NULL};
+	int fd;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i", names, &fd)) return NULL;
+	struct stat s;
+	if (fstat(fd, &s)) return PyErr_SetFromErrno(PyExc_OSError);
+	RingObject *o = (RingObject *)type->tp_alloc(type, 0);
+	if (!o) return NULL;
+	int fault = gr_attach_fd(&o->r, fd, (uint64_t)s.st_size);
+	if (fault) {
+		Py_DECREF(o);
+		return refuse(fault);
+	}
+	return (PyObject *)o;
+}
+static void ring_dealloc(RingObject *o) {
+	gr_unmap(&o->r);
+	Py_TYPE(o)->tp_free(o);
+}
+static PyObject *ring_info_block(RingObject *o, PyObject *unused) {
+	(void)unused;
+	return PyBytes_FromStringAndSize((char *)o->r.control + o->r.info_off, o->r.info_len);
+}
+static PyObject *ring_words(RingObject *o, PyObject *unused) {
+	(void)unused;
+	PyObject *l = PyList_New((Py_ssize_t)o->r.slots);
+	for (uint64_t i = 0; l && i < o->r.slots; i++) {
+		PyObject *w = PyLong_FromUnsignedLongLong(gr_load(gr_slot(&o->r, i)));
+		if (w) PyList_SET_ITEM(l, (Py_ssize_t)i, w);
+		else Py_CLEAR(l);
+	}
+	return l;
+}
+static PyObject *ring_is_shutdown(RingObject *o, PyObject *unused) {
+	(void)unused;
+	return PyBool_FromLong(gr_is_shutdown(&o->r));
+}
+static PyObject *ring_shutdown(RingObject *o, PyObject *unused) {
+	(void)unused;
+	gr_shutdown(&o->r);
+	Py_RETURN_NONE;
+}
+static PyMethodDef ring_methods[] = {
+	{"info_block", (PyCFunction)ring_info_block, METH_NOARGS, "A copy of the info block: one msgpack map."},
+	{"words", (PyCFunction)ring_words, METH_NOARGS, "The slot words, one look at each."},
+	{"is_shutdown", (PyCFunction)ring_is_shutdown, METH_NOARGS, "Whether the ring takes no more messages."},
+	{"shutdown", (PyCFunction)ring_shutdown, METH_NOARGS, "Take no more messages; consumers drain and end."},
+	{0},
+};
+#define FIELD(name, type, field, doc) {name, type, offsetof(RingObject, r) + offsetof(gr_ring, field), READONLY, doc}
+static PyMemberDef ring_members[] = {
+	FIELD("slots", T_ULONGLONG, slots, "Messages that the ring holds."),
+	FIELD("slot_bytes", T_ULONGLONG, bytes, "Largest payload, bytes."),
+	FIELD("max_meta", T_ULONGLONG, max_meta, "Room for metadata per message, bytes."),
+	FIELD("kind", T_UBYTE, kind, "Kind of payload, by its number in the layout."),
+	FIELD("mode", T_UBYTE, mode, "Mode, by its number in the layout."),
+	FIELD("max_producers", T_USHORT, max_producers, "Producers at once."),
+	FIELD("max_consumers", T_USHORT, max_consumers, "Consumers at once."),
+	FIELD("timestamps", T_BOOL, stamped, "Whether commits are timestamped."),
+	FIELD("inline", T_BOOL, inlined, "Whether payloads lie beside their headers."),
+	FIELD("mirrored", T_BOOL, mirror, "Whether a batch may cross the wrap in one piece."),
+	{0},
+};
+PyTypeObject RingType = {
+	PyVarObject_HEAD_INIT(0, 0).tp_name = "goring._fast.Ring", .tp_basicsize = sizeof(RingObject),
+	.tp_doc = "Ring(fd): the mapping and private geometry of a segment. The descriptor stays the caller's.",
+	.tp_flags = Py_TPFLAGS_DEFAULT, .tp_new = ring_new, .tp_dealloc = (destructor)ring_dealloc,
+	.tp_methods = ring_methods, .tp_members = ring_members,
+};
+
+/* ---- seats ---- */
+static SeatObject *seats; /* under the GIL */
+
+SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
+	SeatObject *s = PyObject_New(SeatObject, &SeatType);
+	if (!s) return NULL;
+	s->ring = (RingObject *)Py_NewRef(ring);
+	s->number = number;
+	s->fd = fd;
+	atomic_init(&s->held, 0);
+	s->prev = NULL;
+	s->next = seats;
+	if (seats) seats->prev = s;
+	seats = s;
+	return s;
+}
+static void seat_dealloc(SeatObject *s) {
+	*(s->prev ? &s->prev->next : &seats) = s->next;
+	if (s->next) s->next->prev = s->prev;
+	if (s->fd >= 0 && !fast_forked) gr_leave(&s->ring->r, s->number, s->fd);
+	Py_DECREF(s->ring);
+	PyObject_Free(s);
+}
+/* a child's copies of the descriptors would keep its parent's locks alive after the parent's death */
+void seats_after_fork(void) {
+	for (SeatObject *s = seats; s; s = s->next) {
+		if (s->fd >= 0) close(s->fd);
+		s->fd = -1;
+	}
+}
+PyTypeObject SeatType = {
+	PyVarObject_HEAD_INIT(0, 0).tp_name = "goring._fast.Seat", .tp_basicsize = sizeof(SeatObject),
+	.tp_doc = "A participant's place in a ring, held by a kernel lock.",
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, .tp_dealloc = (destructor)seat_dealloc,
+};
