@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -44,7 +43,6 @@ func Create(name string, schema layout.Schema, opts ...Option) (*Ring, error) {
 		}
 	}
 	c.plan.Name, c.plan.Schema = name, schema
-	c.plan.Creator = creator()
 	c.plan.CreatedNS = time.Now().UnixNano()
 	_, _ = rand.Read(c.plan.UUID[:])
 	sb, info, err := c.plan.Build()
@@ -79,13 +77,10 @@ func createSegment(path string, sb *layout.Superblock, info []byte, access shm.A
 	return shm.Create(path, int64(sb.TotalSize), access, fill)
 }
 
-func creator() layout.Creator {
+// thisProgram is the creator unless an option says otherwise.
+func thisProgram() layout.Creator {
 	host, _ := os.Hostname()
-	c := layout.Creator{Lang: "go", Version: Version, Program: filepath.Base(os.Args[0]), Host: host, PID: os.Getpid()}
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Path == "" {
-		c.Lang = "python" // a shared library inside another program has no main module
-	}
-	return c
+	return layout.Creator{Lang: "go", Version: Version, Program: filepath.Base(os.Args[0]), Host: host, PID: os.Getpid()}
 }
 
 // Open attaches to the ring of that name. Every way in which a file can be no

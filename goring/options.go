@@ -42,7 +42,7 @@ func (c *config) note(name string, ok use) { c.given = append(c.given, given{nam
 
 func configure(what use, opts []Option) (*config, error) {
 	c := &config{
-		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxConsumers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue},
+		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxConsumers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue, Creator: thisProgram()},
 		dir:    defaultDir(),
 		access: shm.Access{GID: -1},
 		as:     filepath.Base(os.Args[0]),
@@ -121,6 +121,12 @@ func Separate() Option {
 // User stores the caller's own facts in the ring's info block.
 func User(m map[string]any) Option {
 	return func(c *config) { c.note("User", forCreate); c.plan.User = m }
+}
+
+// CreatedBy says who makes the ring, for people who look at it; without it this
+// program. It is for bindings of other languages.
+func CreatedBy(who layout.Creator) Option {
+	return func(c *config) { c.note("CreatedBy", forCreate); c.plan.Creator = who }
 }
 
 // Group creates the ring with mode 0660 and gives it to a group; -1 keeps the

@@ -1,7 +1,147 @@
-// Package pybridge is what gopy exports to Python: the control plane.
+// Package pybridge is what gopy exports to Python: the control plane. Rings are made,
+// found and joined here; messages go through the C module in package fast, which is
+// part of the same library.
+//
+// The surface is functions over numbers and strings, because that is what crosses
+// without surprises: a handle is a number that a closed ring answers with an error,
+// structured arguments and results are JSON, and every function returns a reply (see
+// reply.go) and never panics.
 package pybridge
 
-import _ "example.com/goring/pybridge/fast" // the data plane, in the same shared library
+import (
+	"fmt"
 
-// Version is the version of the Go side.
-func Version() string { return "0.1.0" }
+	"example.com/goring/goring"
+	_ "example.com/goring/pybridge/fast" // the data plane
+)
+
+// Create makes a ring and attaches to it; name "" makes an anonymous one. options is
+// the JSON of createOptions. Replies with attached.
+func Create(name, options string) string {
+	return reply(func() (any, error) {
+		schema, opts, err := parseCreate(options)
+		if err != nil {
+			return nil, err
+		}
+		r, err := goring.Create(name, schema, opts...)
+		return attach(r, err)
+	})
+}
+
+// Open attaches to the ring of that name. options is the JSON of openOptions.
+// Replies with attached.
+func Open(name, options string) string {
+	return reply(func() (any, error) {
+		opts, err := parseOpen(options)
+		if err != nil {
+			return nil, err
+		}
+		r, err := goring.Open(name, opts...)
+		return attach(r, err)
+	})
+}
+
+// OpenFD attaches to the ring behind a descriptor, which stays the caller's.
+// Replies with attached.
+func OpenFD(fd int64) string {
+	return reply(func() (any, error) {
+		r, err := goring.OpenFD(int(fd))
+		return attach(r, err)
+	})
+}
+
+// attached is a ring's handle and what Python needs to map it.
+type attached struct {
+	Ring int64  `json:"ring"`
+	FD   int    `json:"fd"`
+	Name string `json:"name"`
+	Path string `json:"path"`
+}
+
+func attach(r *goring.Ring, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return attached{rings.add(r), r.FD(), r.Name(), r.Path()}, nil
+}
+
+// Close detaches from a ring. The handle is dead afterwards.
+func Close(ring int64) string {
+	return reply(func() (any, error) {
+		r, err := rings.remove(ring)
+		if err != nil {
+			return nil, err
+		}
+		return nil, r.Close()
+	})
+}
+
+// Shutdown says that no more messages will come.
+func Shutdown(ring int64) string {
+	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Shutdown() })
+}
+
+// Stats is one look at a ring. Replies with goring.Stats.
+func Stats(ring int64) string {
+	return with(ring, func(r *goring.Ring) (any, error) { return r.Stats() })
+}
+
+// UnlinkRing removes an attached ring's name if it still means this ring.
+func UnlinkRing(ring int64) string {
+	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Unlink() })
+}
+
+// Join takes a seat; role is producer or consumer, as names it for people. Replies
+// with the seat's number and the locked descriptor, which is the caller's from here.
+func Join(ring int64, role, as string) string {
+	return with(ring, func(r *goring.Ring) (any, error) {
+		roles := map[string]goring.Role{"producer": goring.RoleProducer, "consumer": goring.RoleConsumer}
+		s, err := r.Join(roles[role], as)
+		if err != nil {
+			return nil, err
+		}
+		return map[string]int{"seat": s.Number(), "fd": s.Detach()}, nil
+	})
+}
+
+// Unlink removes the ring of that name. options is the JSON of findOptions.
+func Unlink(name, options string) string {
+	return reply(func() (any, error) {
+		opts, err := parseFind(options)
+		if err != nil {
+			return nil, err
+		}
+		return nil, goring.Unlink(name, opts...)
+	})
+}
+
+// List names the rings of a folder. options is the JSON of findOptions. Replies with
+// a list of entry.
+func List(options string) string {
+	return reply(func() (any, error) {
+		opts, err := parseFind(options)
+		if err != nil {
+			return nil, err
+		}
+		all, err := goring.List(opts...)
+		entries := make([]entry, len(all))
+		for i, e := range all {
+			entries[i] = entry{Name: e.Name, Path: e.Path, Slots: e.Slots, Size: e.Size}
+			if e.Err != nil {
+				entries[i].Error = fmt.Sprint(e.Err)
+				continue
+			}
+			entries[i].Kind = e.Info.Schema.Kind.String()
+		}
+		return entries, err
+	})
+}
+
+type entry struct {
+	Name  string `json:"name"`
+	Path  string `json:"path"`
+	Kind  string `json:"kind"`
+	Slots uint64 `json:"slots"`
+	Size  uint64 `json:"size"`
+	Error string `json:"error"`
+}

@@ -1,1 +1,88 @@
-"""A shared-memory ring with one written layout, native in Go and in Python."""
+"""A shared-memory ring with one written layout, native in Go and in Python.
+
+A ring carries messages between processes without copying them: one process creates
+it, others open it by name, and either end may be Go or Python.
+
+>>> import goring
+>>> with goring.create(None, slots=4, dtype="f4", shape=(2, 2)) as ring:
+...     with ring.producer() as out, ring.consumer() as inbox:
+...         with out.reserve() as slot:
+...             slot.array[:] = 7  # in place
+...         with inbox.read(timeout=1.0) as message:
+...             print(message.array.sum())
+28.0
+
+Importing this module loads no Go; the first `create` or `open` does. Source:
+``spec/LAYOUT.md`` has the bytes and the protocol.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._errors import (
+    Busy,
+    Closed,
+    CorruptError,
+    Empty,
+    Error,
+    Exists,
+    ForkError,
+    Full,
+    Held,
+    NoSpace,
+    NotFound,
+    SchemaError,
+    Timeout,
+    TooLarge,
+    Unsafe,
+    Unsupported,
+    VersionError,
+)
+from ._ring import Entry, Participant, Ring, Stats, create, list, open, unlink
+from ._schema import Info
+
+if TYPE_CHECKING:
+    from ._participants import Consumer, Message, Producer, Slot
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Busy",
+    "Closed",
+    "Consumer",
+    "CorruptError",
+    "Empty",
+    "Entry",
+    "Error",
+    "Exists",
+    "ForkError",
+    "Full",
+    "Held",
+    "Info",
+    "Message",
+    "NoSpace",
+    "NotFound",
+    "Participant",
+    "Producer",
+    "Ring",
+    "SchemaError",
+    "Slot",
+    "Stats",
+    "Timeout",
+    "TooLarge",
+    "Unsafe",
+    "Unsupported",
+    "VersionError",
+    "create",
+    "list",
+    "open",
+    "unlink",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # These live in the shared library: naming them loads it.
+    if name in {"Consumer", "Message", "Producer", "Slot"}:
+        from . import _participants
+
+        return getattr(_participants, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,86 @@
+"""What can go wrong, in one hierarchy under `Error`."""
+
+
+class Error(Exception):
+    """Something goring refuses or cannot do."""
+
+
+class Timeout(Error, TimeoutError):
+    """Nothing happened in the time given."""
+
+
+class Full(Timeout):
+    """No slot became free in the time given."""
+
+
+class Empty(Timeout):
+    """No message came in the time given."""
+
+
+class TooLarge(Error, ValueError):
+    """A message or its metadata does not fit; both sizes are in the text."""
+
+
+class SchemaError(Error, TypeError):
+    """Not what the ring carries: another dtype, shape or kind."""
+
+
+class VersionError(Error):
+    """A segment of another layout version, byte order or feature set."""
+
+
+class CorruptError(Error):
+    """A segment, or a message in it, that cannot be."""
+
+
+class ForkError(Error, RuntimeError):
+    """A ring used in a child of fork(); the Go runtime does not survive that."""
+
+
+class Closed(Error, ValueError):
+    """A closed ring, producer or consumer; or the end of a ring that is shut down."""
+
+
+class Held(Error, BufferError):
+    """Every slot is held by messages or arrays of this consumer that are still in use."""
+
+
+class Busy(Error):
+    """Every seat of the role is taken; the holders are in the text."""
+
+
+class NotFound(Error, FileNotFoundError):
+    """No ring of that name."""
+
+
+class Exists(Error, FileExistsError):
+    """A ring of that name exists already."""
+
+
+class Unsafe(Error, PermissionError):
+    """A file that is no ring of one's own: a link, somebody else's, writable for others."""
+
+
+class NoSpace(Error, OSError):
+    """Not enough shared memory; the text says how much is needed and how to get it."""
+
+
+class Unsupported(Error, NotImplementedError):
+    """The layout has it, this version does not."""
+
+
+BY_CODE: dict[str, type[Exception]] = {
+    "exists": Exists,
+    "not-found": NotFound,
+    "closed": Closed,
+    "busy": Busy,
+    "no-space": NoSpace,
+    "value": ValueError,
+    "schema": SchemaError,
+    "unsafe": Unsafe,
+    "version": VersionError,
+    "corrupt": CorruptError,
+    "unsupported": Unsupported,
+    "error": Error,
+}
+"""The exceptions for the codes that the Go side replies with."""

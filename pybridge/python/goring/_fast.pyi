@@ -1,0 +1,241 @@
+"""The C data plane. `configure` is called once, when the library is loaded."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+def configure(
+    *,
+    encode_meta: Callable[[Any], bytes],
+    decode_meta: Callable[[bytes], Any],
+    dtypes: dict[int, np.dtype[Any]],
+    **exceptions: type[Exception],
+) -> None:
+    """Set the exceptions, the metadata codec and the dtypes of tensor codes."""
+
+def after_fork() -> None:
+    """Tell the module that this process is a forked child."""
+
+class Ring:
+    """The mapping and private geometry of a segment."""
+
+    slots: int
+    slot_bytes: int
+    max_meta: int
+    kind: int
+    mode: int
+    max_producers: int
+    max_consumers: int
+    timestamps: bool
+    inline: bool
+    mirrored: bool
+    def __new__(cls, fd: int) -> Self: ...
+    def info_block(self) -> bytes: ...
+    def words(self) -> list[int]: ...
+    def is_shutdown(self) -> bool: ...
+    def shutdown(self) -> None: ...
+
+class Producer:
+    """Writes messages."""
+
+    def __new__(
+        cls,
+        ring: Ring,
+        seat: int,
+        fd: int,
+        dtype: np.dtype[Any] | None = ...,
+        shape: tuple[int, ...] | None = ...,
+        strategy: int = ...,
+    ) -> Self: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def seat(self) -> int | None: ...
+    def write(
+        self,
+        data: Any,
+        timeout: float | None = None,
+        *,
+        meta: Any = None,
+        tag: int = 0,
+        cast: bool = False,
+    ) -> None:
+        """Wait for a free slot, copy data into it and publish it.
+
+        Parameters
+        ----------
+        data : array_like or buffer
+            Exactly the ring's dtype and shape; on bytes rings any buffer.
+        timeout : float, optional
+            Seconds to wait for room; None: for ever.
+        meta : object, optional
+            Metadata, anything msgpack can carry, at most the ring's max_meta bytes.
+        tag : int
+            Correlation id, 0 to 2**64 - 1.
+        cast : bool
+            Convert another dtype, as NumPy's assignment does.
+
+        Raises
+        ------
+        Full
+            No slot became free in time.
+        SchemaError, TooLarge
+            Not what the ring carries. Nothing was written.
+        Closed
+            The producer is closed or the ring is shut down.
+        """
+
+    def try_write(
+        self, data: Any, *, meta: Any = None, tag: int = 0, cast: bool = False
+    ) -> bool:
+        """Write without waiting; False when the ring is full."""
+
+    def reserve(
+        self,
+        timeout: float | None = None,
+        dtype: npt.DTypeLike | None = None,
+        shape: int | tuple[int, ...] | None = None,
+    ) -> Slot:
+        """Wait for a free slot and lend it, to be filled in place.
+
+        dtype and shape are for tensor rings, which need both.
+        """
+
+    def write_batch(self, array: npt.ArrayLike, timeout: float | None = None) -> int:
+        """Write the rows of an array of shape (n, \\*ring.shape), one message each.
+
+        Returns how many were written: all, unless the time ran out.
+        """
+
+    def close(self) -> None:
+        """Give the seat back. What was published stays in the ring."""
+
+class Slot:
+    """A reserved slot: fill `array`; leaving the with block commits, an exception aborts.
+
+    Arrays made from `array` must not be written to afterwards: the slot is the ring's.
+    """
+
+    @property
+    def array(self) -> Any:
+        """The payload as a writable ndarray; a memoryview on bytes rings."""
+
+    @property
+    def data(self) -> Any:
+        """The same as array."""
+
+    @property
+    def seq(self) -> int: ...
+    tag: int
+    @property
+    def meta(self) -> None: ...
+    @meta.setter
+    def meta(self, value: Any) -> None: ...
+    def commit(self, length: int | None = None) -> None:
+        """Publish the message; on bytes rings only its first length bytes."""
+
+    def abort(self) -> None:
+        """Give the slot back unpublished."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+class Consumer:
+    """Takes messages."""
+
+    def __new__(
+        cls,
+        ring: Ring,
+        seat: int,
+        fd: int,
+        dtype: np.dtype[Any] | None = ...,
+        shape: tuple[int, ...] | None = ...,
+        strategy: int = ...,
+        timeout: float | None = ...,
+    ) -> Self: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def seat(self) -> int | None: ...
+    def read(self, timeout: float | None = None) -> Message:
+        """Wait for the next message and take it.
+
+        Raises
+        ------
+        Empty
+            None came in time.
+        Held
+            This consumer holds every slot itself.
+        Closed
+            The consumer is closed, or the ring is shut down and empty.
+        CorruptError
+            A peer published sizes that cannot be; the message is skipped.
+        """
+
+    def try_read(self) -> Message | None:
+        """The next message, or None when there is none."""
+
+    def read_batch(self, max: int, timeout: float | None = None) -> Any:
+        """Wait for a message and take it and those right behind it, at most max.
+
+        Returns an array of shape (n, \\*ring.shape), in place; on bytes and tensor rings a
+        list of views.
+        """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is something to read or the ring has ended, without taking it."""
+
+    def close(self) -> None:
+        """Give the seat back, at the latest when the last view is dropped."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+class Message:
+    """One message on loan; leaving the with block releases it."""
+
+    @property
+    def array(self) -> Any:
+        """The payload in place: a read-only ndarray; a memoryview on bytes rings."""
+
+    @property
+    def data(self) -> Any:
+        """The same as array."""
+
+    @property
+    def meta(self) -> Any:
+        """The metadata, decoded; None when there is none."""
+
+    @property
+    def raw_meta(self) -> bytes | None: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def tag(self) -> int: ...
+    @property
+    def timestamp_ns(self) -> int: ...
+    @property
+    def redelivered(self) -> int: ...
+    def release(self) -> None:
+        """Give the slot back; views that are still held keep it until they are dropped."""
+
+    def requeue(self) -> None:
+        """Give the message back: it will be delivered again."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...

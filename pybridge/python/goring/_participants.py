@@ -1,0 +1,119 @@
+"""Producers and consumers: the C data plane with Python's manners.
+
+The hot methods are the C types' own, without a Python frame in between. Importing
+this module loads the shared library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from . import _load
+from ._errors import Closed, Error
+
+_load.library()
+
+from . import _fast  # noqa: E402 - there only once the library is loaded
+
+Message = _fast.Message
+Slot = _fast.Slot
+
+_POLL = 0.05  # seconds; how long a cancelled wait may live on
+
+
+class _Participant:
+    """What producers and consumers share."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} does not pickle: open the ring in the other process"
+        )
+
+
+class Producer(_fast.Producer, _Participant):
+    """Writes messages; made by `Ring.producer`. For one thread at a time."""
+
+    close = _fast.Producer.close
+
+
+class Consumer(_fast.Consumer, _Participant):
+    """Takes messages; made by `Ring.consumer`. For one thread at a time.
+
+    Iterating hands out each payload as a read-only view in place: an ndarray, or a
+    memoryview on rings of bytes. A view stays valid for as long as anybody keeps it;
+    its slot is free again once nobody does. Iteration ends when the ring is shut down
+    and empty.
+    """
+
+    _waiter: ThreadPoolExecutor | None = None
+
+    def messages(self, timeout: float | None = None) -> Iterator[Message]:
+        """Iterate over messages with their tag and metadata, each released at the next step.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for each; None: as the consumer was made.
+        """
+        while True:
+            try:
+                message = self.read() if timeout is None else self.read(timeout)
+            except Closed:
+                if self.closed:
+                    raise
+                return
+            with message:
+                yield message
+
+    def latest(self) -> NoReturn:
+        """Skip to the newest message; for overwriting broadcast rings only."""
+        raise Error("latest() is for broadcast rings with overwrite; a queue skips nothing")
+
+    def close(self) -> None:
+        """Give the seat back, at the latest when the last view is dropped."""
+        if self._waiter is not None:
+            self._waiter.shutdown(wait=True)
+            self._waiter = None
+        super().close()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            while (message := self.try_read()) is None:
+                await self._readable()
+        except Closed:
+            if self.closed:
+                raise
+            raise StopAsyncIteration from None
+        return message.data
+
+    async def _readable(self) -> None:
+        """Return when there may be something to read, at the latest after _POLL seconds."""
+        if self._waiter is None:
+            self._waiter = ThreadPoolExecutor(1, "goring-wait")
+        waiting = asyncio.get_running_loop().run_in_executor(self._waiter, self.wait, _POLL)
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            await waiting  # its thread must be out of the consumer before anybody uses it again
+            raise

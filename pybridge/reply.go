@@ -1,0 +1,115 @@
+package pybridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
+
+	"example.com/goring/goring"
+	"example.com/goring/layout"
+)
+
+// answer is what every function replies: a value, or the code of an error and its
+// text. Python turns codes into exceptions.
+type answer struct {
+	Value any    `json:"value"`
+	Code  string `json:"code"`
+	Text  string `json:"text"`
+}
+
+// codes name the errors that have an exception of their own, the first match wins.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{goring.ErrExist, "exists"}, {goring.ErrNotExist, "not-found"}, {os.ErrClosed, "closed"},
+	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
+	{goring.ErrName, "value"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
+	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
+	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {os.ErrPermission, "unsafe"},
+	{goring.ErrVersion, "version"}, {goring.ErrFeature, "version"}, {goring.ErrByteOrder, "version"},
+	{goring.ErrForeign, "corrupt"}, {goring.ErrTruncated, "corrupt"}, {goring.ErrChecksum, "corrupt"},
+	{goring.ErrGeometry, "corrupt"}, {goring.ErrUnsupported, "unsupported"},
+}
+
+func codeOf(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "error"
+}
+
+// reply runs f and is its answer as JSON. A panic, which would take the interpreter
+// down, becomes an error.
+func reply(f func() (any, error)) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = encode(answer{Code: "error", Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())})
+		}
+	}()
+	v, err := f()
+	if err != nil {
+		return encode(answer{Code: codeOf(err), Text: err.Error()})
+	}
+	return encode(answer{Value: v})
+}
+
+func encode(a answer) string {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return `{"code": "error", "text": "the reply cannot be encoded"}`
+	}
+	return string(b)
+}
+
+// handles are the attached rings by number. Numbers are never used twice.
+type handles struct {
+	mu   sync.Mutex
+	last int64
+	open map[int64]*goring.Ring
+}
+
+var rings = handles{open: map[int64]*goring.Ring{}}
+
+func (h *handles) add(r *goring.Ring) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last++
+	h.open[h.last] = r
+	return h.last
+}
+
+func (h *handles) get(n int64) (*goring.Ring, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.open[n]; r != nil {
+		return r, nil
+	}
+	return nil, fmt.Errorf("the ring is closed: %w", os.ErrClosed)
+}
+
+func (h *handles) remove(n int64) (*goring.Ring, error) {
+	r, err := h.get(n)
+	if err == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.open, n)
+	}
+	return r, err
+}
+
+// with is reply for a ring's handle.
+func with(ring int64, f func(r *goring.Ring) (any, error)) string {
+	return reply(func() (any, error) {
+		r, err := rings.get(ring)
+		if err != nil {
+			return nil, err
+		}
+		return f(r)
+	})
+}
