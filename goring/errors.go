@@ -25,7 +25,7 @@ var (
 	// ErrShutdown: the ring takes no more messages.
 	ErrShutdown = errors.New("ring is shut down")
 	// ErrHeld: the caller waits for a slot that it holds itself.
-	ErrHeld = errors.New("every slot is held by messages not yet released")
+	ErrHeld = errors.New("the next slot is held by a message not yet released")
 	// ErrCorrupt: a peer wrote something that cannot be.
 	ErrCorrupt = errors.New("ring is corrupt")
 	// ErrName: not a legal ring name.

@@ -88,7 +88,7 @@ static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 	Look look = {c, {0, 0}};
 	if (c->table) settle_alone(c);
 	if (gr_holds_all(&c->c) || (c->c.owner && atomic_load(&c->seat->held) >= c->c.r->slots)) {
-		PyErr_Format(fast_hooks.Held, "all %llu slots are held by messages or arrays that are still in use", (unsigned long long)c->c.r->slots);
+		PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
 		return -1;
 	}
 	int r = wait_until(&c->w, look_data, &look, timeout, &c->busy);

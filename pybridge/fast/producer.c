@@ -359,6 +359,15 @@ static void producer_dealloc(ProducerObject *p) {
 	Py_CLEAR(p->ring);
 	Py_TYPE(p)->tp_free(p);
 }
+static PyObject *producer_writable(ProducerObject *p, PyObject *unused) {
+	(void)unused;
+	if (!usable(p->seat, p->busy, "producer")) return NULL;
+	const gr_ring *r = p->p.r;
+	if (!p->p.owner) return PyBool_FromLong(gr_load(gr_slot(r, p->p.pos.idx)) == gr_free(p->p.pos.lap));
+	for (uint64_t i = 0; i < r->slots; i++)
+		if (gr_state(gr_load(gr_slot(r, i))) == GR_FREE) Py_RETURN_TRUE;
+	Py_RETURN_FALSE;
+}
 static PyMethodDef producer_methods[] = {
 	{"write", (PyCFunction)(void (*)(void))producer_write, METH_FASTCALL | METH_KEYWORDS,
 	 "write($self, data, timeout=None, *, meta=None, tag=0, cast=False)\n--\n\nWait for a free slot, copy data into it and publish it."},
@@ -368,6 +377,7 @@ static PyMethodDef producer_methods[] = {
 	 "reserve($self, timeout=None, dtype=None, shape=None)\n--\n\nWait for a free slot and lend it, to be filled in place."},
 	{"write_batch", (PyCFunction)(void (*)(void))producer_write_batch, METH_VARARGS | METH_KEYWORDS,
 	 "write_batch($self, array, timeout=None)\n--\n\nWrite the rows of an array, one message each; the number of rows written."},
+	{"writable", (PyCFunction)producer_writable, METH_NOARGS, "writable($self)\n--\n\nWhether a slot is free."},
 	{"close", (PyCFunction)producer_close, METH_NOARGS, "close($self)\n--\n\nGive the seat back. What was published stays in the ring."},
 	{0},
 };

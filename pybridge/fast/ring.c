@@ -52,6 +52,12 @@ static PyObject *ring_words(RingObject *o, PyObject *unused) {
 	}
 	return l;
 }
+static PyObject *ring_free(RingObject *o, PyObject *unused) {
+	(void)unused;
+	uint64_t n = 0;
+	for (uint64_t i = 0; i < o->r.slots; i++) n += gr_state(gr_load(gr_slot(&o->r, i))) == GR_FREE;
+	return PyLong_FromUnsignedLongLong(n);
+}
 static PyObject *ring_is_shutdown(RingObject *o, PyObject *unused) {
 	(void)unused;
 	return PyBool_FromLong(gr_is_shutdown(&o->r));
@@ -64,6 +70,7 @@ static PyObject *ring_shutdown(RingObject *o, PyObject *unused) {
 static PyMethodDef ring_methods[] = {
 	{"info_block", (PyCFunction)ring_info_block, METH_NOARGS, "A copy of the info block: one msgpack map."},
 	{"words", (PyCFunction)ring_words, METH_NOARGS, "The slot words, one look at each."},
+	{"free", (PyCFunction)ring_free, METH_NOARGS, "How many slots are free."},
 	{"is_shutdown", (PyCFunction)ring_is_shutdown, METH_NOARGS, "Whether the ring takes no more messages."},
 	{"shutdown", (PyCFunction)ring_shutdown, METH_NOARGS, "Take no more messages; consumers drain and end."},
 	{0},

@@ -42,7 +42,7 @@ class Closed(Error, ValueError):
 
 
 class Held(Error, BufferError):
-    """Every slot is held by messages or arrays of this consumer that are still in use."""
+    """The slot of the next message is held by a message or an array that is still in use."""
 
 
 class Busy(Error):

@@ -35,6 +35,7 @@ class Ring:
     def __new__(cls, fd: int) -> Self: ...
     def info_block(self) -> bytes: ...
     def words(self) -> list[int]: ...
+    def free(self) -> int: ...
     def is_shutdown(self) -> bool: ...
     def shutdown(self) -> None: ...
 
@@ -88,9 +89,7 @@ class Producer:
             The producer is closed or the ring is shut down.
         """
 
-    def try_write(
-        self, data: Any, *, meta: Any = None, tag: int = 0, cast: bool = False
-    ) -> bool:
+    def try_write(self, data: Any, *, meta: Any = None, tag: int = 0, cast: bool = False) -> bool:
         """Write without waiting; False when the ring is full."""
 
     def reserve(
@@ -109,6 +108,9 @@ class Producer:
 
         Returns how many were written: all, unless the time ran out.
         """
+
+    def writable(self) -> bool:
+        """Whether a slot is free."""
 
     def close(self) -> None:
         """Give the seat back. What was published stays in the ring."""
@@ -174,7 +176,7 @@ class Consumer:
         Empty
             None came in time.
         Held
-            This consumer holds every slot itself.
+            The next message's slot is held by something this consumer handed out.
         Closed
             The consumer is closed, or the ring is shut down and empty.
         CorruptError

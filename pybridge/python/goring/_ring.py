@@ -165,9 +165,7 @@ class Ring:
 
         strategy = _strategy(wait)
         seat = _load.call("Join", self._handle, "producer", name or _program())
-        return Producer(
-            self._mapped, seat["seat"], seat["fd"], self.dtype, self.shape, strategy
-        )
+        return Producer(self._mapped, seat["seat"], seat["fd"], self.dtype, self.shape, strategy)
 
     def consumer(
         self, *, name: str | None = None, wait: str = "adaptive", timeout: float | None = None
@@ -209,6 +207,11 @@ class Ring:
             for p in raw.pop("Participants") or ()
         )
         return Stats(participants=people, **{k.lower(): v for k, v in raw.items()})
+
+    @property
+    def free(self) -> int:
+        """How many slots are free now."""
+        return self._mapped.free()
 
     def shutdown(self) -> None:
         """Say that no more messages will come.
@@ -285,6 +288,11 @@ def _creator() -> dict[str, Any]:
         "host": platform.node(),
         "pid": os.getpid(),
     }
+
+
+def _folder(dir: str | os.PathLike[str] | None) -> str:
+    # The environment is looked up here: the Go runtime keeps the one it was started with.
+    return os.fspath(dir) if dir else os.environ.get("GORING_DIR", "")
 
 
 def _json(value: dict[str, Any]) -> str:
@@ -365,7 +373,7 @@ def create(
         "max_meta": max_meta,
         "timestamps": timestamps,
         "placement": placement or "",
-        "dir": os.fspath(dir) if dir else "",
+        "dir": _folder(dir),
         "group": group,
         "user": base64.b64encode(msgspec.msgpack.encode(user)).decode() if user else "",
         "creator": _creator(),
@@ -416,7 +424,7 @@ def open(
     if fd is not None:
         attached = _load.call("OpenFD", fd)
     else:
-        options = {"dir": os.fspath(dir) if dir else "", "allow_group": allow_group}
+        options = {"dir": _folder(dir), "allow_group": allow_group}
         attached = _load.call("Open", name, _json(options))
     ring = Ring(attached)
     try:
@@ -432,10 +440,10 @@ def unlink(name: str, *, dir: str | os.PathLike[str] | None = None) -> None:
 
     A file of that name that is no ring is left alone.
     """
-    _load.call("Unlink", name, _json({"dir": os.fspath(dir) if dir else ""}))
+    _load.call("Unlink", name, _json({"dir": _folder(dir)}))
 
 
 def list(*, dir: str | os.PathLike[str] | None = None) -> builtins.list[Entry]:
     """The rings of a folder, those that cannot be used with the reason."""
-    found = _load.call("List", _json({"dir": os.fspath(dir) if dir else ""}))
+    found = _load.call("List", _json({"dir": _folder(dir)}))
     return [Entry(**e) for e in found]

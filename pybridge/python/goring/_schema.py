@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,10 +41,11 @@ def dtype_of(name: str) -> np.dtype[Any]:
     if name not in NAMED:
         return np.dtype(name)
     try:
-        import ml_dtypes
+        ml_dtypes = importlib.import_module("ml_dtypes")
     except ImportError:
         return np.dtype("u2" if name == "bfloat16" else "u1")
-    return np.dtype(getattr(ml_dtypes, name))
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return dtype
 
 
 def _scalar(dtype: np.dtype[Any], where: str = "") -> str:
@@ -51,7 +53,7 @@ def _scalar(dtype: np.dtype[Any], where: str = "") -> str:
         return name
     if dtype.hasobject:
         raise SchemaError(
-            f"dtype {dtype}{where} holds objects, which are pointers and mean nothing in another process"
+            f"dtype {dtype}{where} holds objects: pointers mean nothing in another process"
         )
     if dtype.str.startswith(">"):
         raise SchemaError(f"dtype {dtype.str!r}{where} is big-endian, rings are little-endian")
@@ -59,8 +61,8 @@ def _scalar(dtype: np.dtype[Any], where: str = "") -> str:
 
 
 def _field(dtype: np.dtype[Any], name: str) -> dict[str, Any]:
-    assert dtype.fields is not None
-    sub, offset = dtype.fields[name][:2]
+    fields: Mapping[str, Any] = dtype.fields or {}
+    sub, offset = fields[name][:2]
     base, shape = sub.subdtype or (sub, ())
     if base.fields is not None:
         raise SchemaError(f"field {name!r} is a record in a record: write its fields out")
@@ -85,7 +87,9 @@ def schema_of(
             raise SchemaError(f"shape is {shape!r}, but there is no dtype")
         return {"kind": kind or "bytes", "max_bytes": operator.index(max_bytes)}
     if max_bytes is not None:
-        raise SchemaError(f"max_bytes is {max_bytes!r}: a ring with a dtype has items of fixed size")
+        raise SchemaError(
+            f"max_bytes is {max_bytes!r}: a ring with a dtype has items of fixed size"
+        )
     return _fixed(dtype, shape_of(shape), kind)
 
 
