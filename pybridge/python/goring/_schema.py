@@ -61,7 +61,7 @@ def _scalar(dtype: np.dtype[Any], where: str = "") -> str:
 
 
 def _field(dtype: np.dtype[Any], name: str) -> dict[str, Any]:
-    fields: Mapping[str, Any] = dtype.fields or {}
+    fields: Any = dtype.fields  # NumPy's key type is not str
     sub, offset = fields[name][:2]
     base, shape = sub.subdtype or (sub, ())
     if base.fields is not None:

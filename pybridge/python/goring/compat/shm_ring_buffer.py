@@ -23,6 +23,7 @@ and not used. The creator's ``close()`` removes the ring's name, nobody else's d
 from __future__ import annotations
 
 import abc
+import contextlib
 import threading
 from typing import Any, Generic, TypeVar
 
@@ -103,10 +104,8 @@ class RingBuffer(abc.ABC, Generic[Item]):
             if side is not None:
                 side.close()
         if self._owner and self._ring.name:
-            try:
+            with contextlib.suppress(goring.NotFound):  # the name is gone already
                 self._ring.unlink()
-            except goring.NotFound:
-                pass  # somebody removed the name already, which is what we want
         self._ring.close()
 
     @abc.abstractmethod
