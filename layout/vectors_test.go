@@ -1,0 +1,234 @@
+package layout
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden segments anew")
+
+const vectorsDir = "../spec/vectors"
+
+// vector is one entry of spec/vectors/index.json: what a golden segment holds.
+type vector struct {
+	Name, About string
+	Ring        vectorRing
+	Slots       []vectorSlot
+	Seats       []vectorSeat
+	Words       map[string]uint64
+	Superblock  map[string]uint32
+	Refused     string
+}
+
+type vectorRing struct {
+	Kind, DType          string
+	Shape                []int
+	Fields               []Field
+	ItemSize             int
+	MaxBytes             int `json:"max_bytes"`
+	Slots                int
+	Producers, Consumers int
+	MaxMeta              *int `json:"max_meta"`
+	Timestamps           *bool
+	User                 map[string]any
+}
+
+type vectorSlot struct {
+	Index, Lap, Owner          uint64
+	State, Payload, Fill, Meta string
+	Tag                        uint64
+	TimestampNS                int64 `json:"timestamp_ns"`
+	Redelivered                byte
+	Tensor                     *struct {
+		DType int
+		Shape []int
+	}
+}
+
+type vectorSeat struct {
+	Seat      int
+	Epoch     uint32
+	PID       uint32
+	StartTime uint64 `json:"start_time"`
+	JoinedNS  int64  `json:"joined_ns"`
+	Name      string
+}
+
+func vectors(t testing.TB) []vector {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(vectorsDir, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []vector
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func (v vectorRing) plan(t testing.TB) Plan {
+	t.Helper()
+	kind, err := ParseKind(v.Kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Schema{Kind: kind, DType: v.DType, Shape: v.Shape, Fields: v.Fields, ItemSize: v.ItemSize, MaxBytes: v.MaxBytes}
+	if kind == KindArray {
+		s.ItemSize, _ = DTypeSize(v.DType)
+	}
+	p := Plan{Name: "golden", Schema: s, Mode: ModeQueue, Slots: v.Slots, MaxProducers: max(v.Producers, 1), MaxConsumers: max(v.Consumers, 1),
+		MaxMeta: Auto, User: v.User, CreatedNS: 1700000000000000000, Creator: Creator{Lang: "spec", Version: "1.0", Program: "golden", Host: "-", PID: 1}}
+	copy(p.UUID[:], "goring-golden-v1")
+	if v.MaxMeta != nil {
+		p.MaxMeta = *v.MaxMeta
+	}
+	if v.Timestamps != nil && *v.Timestamps {
+		p.Timestamps = On
+	}
+	return p
+}
+
+var stateByName = map[string]uint64{"FREE": StateFree, "WRITING": StateWriting, "READY": StateReady, "TAKEN": StateTaken}
+
+// segment is the whole golden segment.
+func (v vector) segment(t testing.TB) []byte {
+	t.Helper()
+	sb, info, err := v.Ring.plan(t).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, value := range v.Superblock {
+		switch field {
+		case "major":
+			sb.Major = uint16(value)
+		case "minor":
+			sb.Minor = uint16(value)
+		case "incompat":
+			sb.Incompat = value
+		case "compat":
+			sb.Compat = value
+		default:
+			t.Fatalf("superblock field %q", field)
+		}
+	}
+	seg := make([]byte, sb.TotalSize)
+	sb.Encode(seg)
+	copy(seg[sb.InfoOff:], info)
+	offsets := map[string]int{"put_hint": OffPutHint, "take_hint": OffTakeHint, "requeue_gen": OffRequeueGen, "shutdown": OffShutdown}
+	for word, value := range v.Words {
+		le.PutUint64(seg[offsets[word]:], value)
+	}
+	for _, s := range v.Seats {
+		e := seg[sb.Participant(s.Seat):][:ParticipantSize]
+		le.PutUint32(e[PartState:], PartInUse)
+		le.PutUint32(e[PartEpoch:], s.Epoch)
+		PutParticipant(e, Participant{PID: s.PID, StartTime: s.StartTime, JoinedNS: s.JoinedNS, Name: s.Name})
+	}
+	for _, s := range v.Slots {
+		s.put(t, &sb, seg)
+	}
+	return seg
+}
+
+func (s vectorSlot) put(t testing.TB, sb *Superblock, seg []byte) {
+	t.Helper()
+	unhex := func(text string) []byte {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	h := seg[sb.HeaderOff+s.Index*sb.HeaderStride:]
+	payload, meta := unhex(s.Payload), unhex(s.Meta)
+	if s.Fill != "" {
+		payload = bytes.Repeat(unhex(s.Fill), int(sb.SlotBytes)/4)
+	}
+	le.PutUint64(h[SlotWord:], s.Lap<<8|s.Owner<<2|stateByName[s.State])
+	le.PutUint32(h[SlotLen:], uint32(len(payload)))
+	le.PutUint16(h[SlotMetaLen:], uint16(len(meta)))
+	h[SlotRedelivered] = s.Redelivered
+	le.PutUint64(h[SlotTimestamp:], uint64(s.TimestampNS))
+	le.PutUint64(h[SlotTag:], s.Tag)
+	copy(h[sb.MetaOff():], meta)
+	if s.Tensor != nil {
+		d, err := NewTensorDesc(DTypeCode(s.Tensor.DType), s.Tensor.Shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Put(h[SlotTensor:])
+	}
+	copy(seg[sb.DataOff+s.Index*sb.DataStride:], payload)
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	f, err := os.Open(filepath.Join(vectorsDir, name+".bin.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestGoldenSegmentsAreWhatWeWrite(t *testing.T) {
+	for _, v := range vectors(t) {
+		seg := v.segment(t)
+		if *update {
+			var b bytes.Buffer
+			z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+			_, err := z.Write(seg)
+			if err := errors.Join(err, z.Close(), os.WriteFile(filepath.Join(vectorsDir, v.Name+".bin.gz"), b.Bytes(), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(seg, golden(t, v.Name)) {
+			t.Errorf("%s: the golden segment differs from what this code writes; layout v1 does not change", v.Name)
+		}
+	}
+}
+
+func TestGoldenSegmentsAreReadAsSaid(t *testing.T) {
+	refusals := map[string]error{"": nil, "version": ErrVersion, "feature": ErrFeature}
+	for _, v := range vectors(t) {
+		seg := golden(t, v.Name)
+		sb, err := Parse(seg, uint64(len(seg)))
+		if !errors.Is(err, refusals[v.Refused]) {
+			t.Errorf("%s: error %v, want %v", v.Name, err, refusals[v.Refused])
+		}
+		if err != nil {
+			continue
+		}
+		in, err := sb.ParseInfo(seg[sb.InfoOff:][:sb.InfoLen])
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		if d := in.Schema.Diff(v.Ring.plan(t).Schema); d != "" {
+			t.Errorf("%s: %s", v.Name, d)
+		}
+		for _, s := range v.Seats {
+			p := ParseParticipant(seg[sb.Participant(s.Seat):][:ParticipantSize])
+			if p.Name != s.Name || p.PID != s.PID {
+				t.Errorf("%s: seat %d reads as %+v", v.Name, s.Seat, p)
+			}
+		}
+	}
+}
