@@ -64,6 +64,7 @@ type waiter struct {
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
 	stop func() bool
+	rang chan struct{} // closed when that wake is over
 }
 
 func newWaiter(e futex.Event, shutdown *atomic.Uint32, s Strategy) waiter {
@@ -176,14 +177,19 @@ func (w *waiter) watch(ctx context.Context) {
 	if done == nil {
 		return
 	}
-	w.done = done
-	w.stop = context.AfterFunc(ctx, w.event.Broadcast)
+	rang := make(chan struct{})
+	w.done, w.rang = done, rang
+	w.stop = context.AfterFunc(ctx, func() {
+		w.event.Broadcast()
+		close(rang)
+	})
 }
 
-// release ends the registration of watch.
+// release ends the registration of watch. A wake that has begun is waited for: it
+// touches the segment, which the caller may be about to unmap.
 func (w *waiter) release() {
-	if w.stop != nil {
-		w.stop()
+	if w.stop != nil && !w.stop() {
+		<-w.rang
 	}
-	w.done, w.stop = nil, nil
+	w.done, w.stop, w.rang = nil, nil, nil
 }
