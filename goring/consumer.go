@@ -168,9 +168,30 @@ func (c *Consumer) skip() (position, bool) {
 	return position{}, false
 }
 
-// takeShared walks from the hint and takes the first READY message by CAS; where
-// the walk ends it looks for messages that were given back behind the hint.
+// takeShared takes the first READY message that a walk finds; where the walk ends it
+// looks for messages that were given back behind the hint.
 func (c *Consumer) takeShared(hints bool) (position, bool) {
+	if at, ok := c.walk(hints); ok {
+		return at, true
+	}
+	gen := c.s.requeueGen.Load() // before the scan: a later requeue makes us look again
+	if hints && gen == c.gen {
+		return position{}, false
+	}
+	// Walk once more: whatever was given back before gen was loaded is now behind the
+	// place where this walk stops.
+	if at, ok := c.walk(hints); ok {
+		return at, true
+	}
+	at, ok := c.takeBehind(c.pos.number(c.s.count))
+	if !ok {
+		c.gen = gen
+	}
+	return at, ok
+}
+
+// walk goes up from the hint and takes the first READY message by CAS.
+func (c *Consumer) walk(hints bool) (position, bool) {
 	if hints {
 		c.pos = c.pos.catchUp(c.s.takeHint.Load(), c.s.count)
 	} else {
@@ -194,35 +215,31 @@ func (c *Consumer) takeShared(hints bool) (position, bool) {
 			}
 		case wordLap(w) > at.lap || wordLap(w) == at.lap && wordState(w) == layout.StateTaken:
 		default:
-			return c.takeGivenBack(hints)
+			return position{}, false
 		}
 		c.pos = at.next(c.s.count)
 	}
 	return position{}, false
 }
 
-// takeGivenBack scans for the smallest READY message if any was given back since
-// the last scan that took nothing, or in any case when hints are not to be trusted.
-func (c *Consumer) takeGivenBack(hints bool) (position, bool) {
-	gen := c.s.requeueGen.Load() // before the scan: a later requeue makes us look again
-	if hints && gen == c.gen {
-		return position{}, false
-	}
+// takeBehind scans for the smallest READY message before number stop. From there on
+// lie fresh messages: the scan is not atomic and could take a later one of them
+// before an earlier one, or pass the WRITING slot of a slow producer.
+func (c *Consumer) takeBehind(stop uint64) (position, bool) {
 	for {
-		best, word, found := position{}, uint64(0), false
+		best, word := stop, uint64(0)
 		for i := range c.s.count {
 			w := c.s.header(i).word.Load()
-			p := position{wordLap(w), i}
-			if wordReadyAny(w) && (!found || p.number(c.s.count) < best.number(c.s.count)) {
-				best, word, found = p, w, true
+			if n := wordLap(w)*c.s.count + i; wordReadyAny(w) && n < best {
+				best, word = n, w
 			}
 		}
-		if !found {
-			c.gen = gen
+		if best == stop {
 			return position{}, false
 		}
-		if c.s.header(best.idx).word.CompareAndSwap(word, takenWord(best.lap, c.owner)) {
-			return best, true
+		at := positionOf(best, c.s.count)
+		if c.s.header(at.idx).word.CompareAndSwap(word, takenWord(at.lap, c.owner)) {
+			return at, true
 		}
 	}
 }

@@ -219,25 +219,8 @@ static inline void gr_consumer_start(gr_consumer *c, gr_ring *r, unsigned seat) 
 static inline uint64_t gr_held_word(const gr_consumer *c, gr_pos at) {
 	return c->owner ? gr_taken(at.lap, c->owner) : gr_ready(at.lap);
 }
-static inline bool gr_take_given_back(gr_consumer *c, bool hints, gr_pos *at) {
-	gr_ring *r = c->r;
-	uint64_t gen = atomic_load(gr_word64(r, GR_OFF_REQUEUE_GEN)); /* before the scan: a later requeue makes us look again */
-	if (hints && gen == c->gen) return false;
-	for (;;) {
-		uint64_t best = UINT64_MAX, word = 0;
-		for (uint64_t i = 0; i < r->slots; i++) {
-			uint64_t w = gr_load(gr_slot(r, i)), n = gr_lap(w) * r->slots + i;
-			if ((w & 0xff) == GR_READY && n < best) { best = n; word = w; }
-		}
-		if (best == UINT64_MAX) {
-			c->gen = gen;
-			return false;
-		}
-		*at = gr_at(r, best);
-		if (gr_cas(gr_slot(r, at->idx), word, gr_taken(gr_lap(word), c->owner))) return true;
-	}
-}
-static inline bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
+/* goes up from the hint and takes the first READY message */
+static inline bool gr_walk(gr_consumer *c, bool hints, gr_pos *at) {
 	gr_ring *r = c->r;
 	c->pos = hints ? gr_catch_up(r, c->pos, atomic_load(gr_word64(r, GR_OFF_TAKE_HINT))) : gr_first_unreleased(r);
 	for (uint64_t step = 0; step < 2 * r->slots; step++) {
@@ -253,10 +236,35 @@ static inline bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
 		if (gr_lap(w) == lap && gr_is_aborted(w)) {
 			if (gr_cas(h, w, gr_free(lap + 1))) gr_notify_room(r);
 		} else if (!(gr_lap(w) > lap || (gr_lap(w) == lap && gr_state(w) == GR_TAKEN))) {
-			return gr_take_given_back(c, hints, at);
+			return false;
 		}
 		c->pos = gr_next(r, c->pos);
 	}
+	return false;
+}
+/* takes the smallest READY message before number stop. From there on lie fresh ones: a scan,
+ * not being atomic, could take a later one of them before an earlier one, or pass the
+ * WRITING slot of a slow producer. */
+static inline bool gr_take_behind(gr_consumer *c, uint64_t stop, gr_pos *at) {
+	gr_ring *r = c->r;
+	for (;;) {
+		uint64_t best = stop, word = 0;
+		for (uint64_t i = 0; i < r->slots; i++) {
+			uint64_t w = gr_load(gr_slot(r, i)), n = gr_lap(w) * r->slots + i;
+			if ((w & 0xff) == GR_READY && n < best) { best = n; word = w; }
+		}
+		if (best == stop) return false;
+		*at = gr_at(r, best);
+		if (gr_cas(gr_slot(r, at->idx), word, gr_taken(gr_lap(word), c->owner))) return true;
+	}
+}
+static inline bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
+	if (gr_walk(c, hints, at)) return true;
+	uint64_t gen = atomic_load(gr_word64(c->r, GR_OFF_REQUEUE_GEN)); /* before the scan: a later requeue makes us look again */
+	if (hints && gen == c->gen) return false;
+	/* once more: whatever was given back before gen was loaded is now behind where this walk stops */
+	if (gr_walk(c, hints, at) || gr_take_behind(c, gr_number(c->r, c->pos), at)) return true;
+	c->gen = gen;
 	return false;
 }
 /* walks over aborted messages and those released out of order by a predecessor */
