@@ -222,7 +222,7 @@ func (c *Consumer) takeNext() bool {
 	}
 	c.pos = at.next(c.s.count)
 	if !c.sane(h.sizes) {
-		c.message(at, 0).Release() // the corrupt one is dropped; the run ends before it
+		c.message(at, 0).Requeue() // the run ends before it; the next read reports it
 		return false
 	}
 	return true

@@ -70,7 +70,7 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 	}
 	d, err := layout.ParseTensor(slices.Clone(m.c.s.tensor(m.at.idx)))
 	if err != nil {
-		return d, fmt.Errorf("message %d: %w", m.Seq(), err)
+		return d, fmt.Errorf("message %d: %w: %w", m.Seq(), ErrCorrupt, err)
 	}
 	n, err := d.Bytes()
 	if err != nil || n != m.sizes&0xffffffff {
