@@ -173,6 +173,20 @@ static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 }
 
 /* ---- batches ---- */
+
+/* whether a message behind the first of a batch can be handed out. If not, the batch ends
+ * before it and it goes back: the next read reports it. */
+static bool fit_for_batch(ConsumerObject *c, gr_pos at, uint64_t *sizes) {
+	gr_ring *r = c->c.r;
+	Tensor t;
+	*sizes = gr_slot(r, at.idx)->sizes; /* one load; only this copy is used */
+	if (gr_sane(r, *sizes) && (r->kind != GR_KIND_TENSOR || tensor_parse(gr_tensor(r, at.idx), *sizes & 0xffffffff, &t))) return true;
+	if (consumer_requeue(c, at)) {
+		PyErr_Clear();
+		gr_release(r, at); /* no memory to remember it */
+	}
+	return false;
+}
 static PyObject *batch_of_views(ConsumerObject *c, gr_pos at, uint64_t sizes, uint64_t limit) {
 	PyObject *list = PyList_New(0);
 	while (list) {
@@ -180,29 +194,18 @@ static PyObject *batch_of_views(ConsumerObject *c, gr_pos at, uint64_t sizes, ui
 		Py_XDECREF(m);
 		if (!v || PyList_Append(list, v)) Py_CLEAR(list);
 		Py_XDECREF(v);
-		if (!list || --limit == 0 || !take(c, &at)) break;
-		sizes = gr_slot(c->c.r, at.idx)->sizes;
-		if (!gr_sane(c->c.r, sizes)) {
-			gr_release(c->c.r, at); /* the corrupt one is dropped; the batch ends before it */
-			break;
-		}
+		if (!list || --limit == 0 || !take(c, &at) || !fit_for_batch(c, at, &sizes)) break;
 	}
 	return list;
 }
 static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t limit) {
 	gr_ring *r = c->c.r;
+	uint64_t sizes;
 	uint64_t n = 1, most = gr_longest_run(r, at, limit);
 	if (r->inlined && most > r->slots - at.idx) most = r->slots - at.idx;
 	gr_pos behind = gr_next(r, at);
 	if (behind.idx != c->c.pos.idx || behind.lap != c->c.pos.lap) most = 1; /* a given-back message stands alone */
-	while (n < most && gr_take_next(&c->c)) {
-		gr_pos x = gr_plus(r, at, n);
-		if (!gr_sane(r, gr_slot(r, x.idx)->sizes)) {
-			gr_release(r, x);
-			break;
-		}
-		n++;
-	}
+	while (n < most && gr_take_next(&c->c) && fit_for_batch(c, gr_plus(r, at, n), &sizes)) n++;
 	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(r, at.idx), (Py_ssize_t)((n - 1) * r->data_stride + r->bytes), false);
 	if (!l) {
 		gr_release_run(r, at, n);

@@ -88,6 +88,8 @@ typedef struct {
 	bool busy;
 } ConsumerObject;
 
+typedef struct { int code, nd; npy_intp dims[GR_MAX_DIMS]; } Tensor;
+
 extern PyTypeObject RingType, SeatType, LeaseType, ProducerType, SlotType, ConsumerType, MessageType;
 
 /* ring.c */
@@ -99,6 +101,7 @@ void lease_owe(LeaseObject *l, gr_pos at, uint64_t n);
 int shape_set(Shape *s, const gr_ring *r, PyObject *dtype, PyObject *shape);
 void shape_clear(Shape *s);
 PyArrayObject *view_new(const Shape *s, LeaseObject *l, npy_intp rows, npy_intp stride);
+bool tensor_parse(const uint8_t *descriptor, uint64_t len, Tensor *t);
 PyArrayObject *tensor_view(LeaseObject *l, const uint8_t *descriptor, uint64_t len);
 int tensor_code(PyArray_Descr *d);
 int tensor_describe(uint8_t *out, int code, int nd, const npy_intp *dims, uint64_t limit, uint64_t *bytes);

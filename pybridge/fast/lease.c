@@ -119,25 +119,24 @@ int tensor_describe(uint8_t *out, int code, int nd, const npy_intp *dims, uint64
 	return 0;
 }
 /* descriptor points into the segment and is copied before it is believed */
-PyArrayObject *tensor_view(LeaseObject *l, const uint8_t *descriptor, uint64_t len) {
+bool tensor_parse(const uint8_t *descriptor, uint64_t len, Tensor *t) {
 	uint8_t d[GR_TENSOR_SIZE];
 	memcpy(d, descriptor, sizeof d);
-	int code = gr_u16(d, GR_TENSOR_DTYPE), nd = d[GR_TENSOR_NDIM];
-	npy_intp dims[GR_MAX_DIMS];
-	if (code < 1 || code > 17 || !fast_hooks.dtypes[code] || nd > GR_MAX_DIMS) {
-		PyErr_Format(fast_hooks.CorruptError, "tensor of dtype code %d and %d dimensions", code, nd);
-		return NULL;
-	}
-	uint64_t n = (uint64_t)PyDataType_ELSIZE(fast_hooks.dtypes[code]);
-	bool ok = true;
-	for (int i = 0; i < nd; i++) {
+	t->code = gr_u16(d, GR_TENSOR_DTYPE);
+	t->nd = d[GR_TENSOR_NDIM];
+	if (t->code < 1 || t->code > 17 || !fast_hooks.dtypes[t->code] || t->nd > GR_MAX_DIMS) return false;
+	uint64_t n = (uint64_t)PyDataType_ELSIZE(fast_hooks.dtypes[t->code]);
+	for (int i = 0; i < t->nd; i++) {
 		uint64_t dim = gr_u64(d, GR_TENSOR_SHAPE + 8 * i);
-		ok = ok && !(dim >> 62) && !__builtin_mul_overflow(n, dim, &n);
-		dims[i] = (npy_intp)dim;
+		if (dim >> 62 || __builtin_mul_overflow(n, dim, &n)) return false;
+		t->dims[i] = (npy_intp)dim;
 	}
-	if (!ok || n != len) {
-		PyErr_Format(fast_hooks.CorruptError, "a tensor message has %llu bytes, which is not what its descriptor says", (unsigned long long)len);
-		return NULL;
-	}
-	return array_over(l, fast_hooks.dtypes[code], nd, dims, NULL);
+	return n == len;
+}
+PyArrayObject *tensor_view(LeaseObject *l, const uint8_t *descriptor, uint64_t len) {
+	Tensor t;
+	if (tensor_parse(descriptor, len, &t)) return array_over(l, fast_hooks.dtypes[t.code], t.nd, t.dims, NULL);
+	PyErr_Format(fast_hooks.CorruptError, "a tensor message has %llu bytes, which is not what its descriptor says (dtype code %d, %d dimensions)",
+	             (unsigned long long)len, t.code, t.nd);
+	return NULL;
 }
