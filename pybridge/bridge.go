@@ -9,9 +9,11 @@
 package pybridge
 
 import (
+	"errors"
 	"fmt"
 
 	"example.com/goring/goring"
+	"example.com/goring/layout"
 	_ "example.com/goring/pybridge/fast" // the data plane
 )
 
@@ -50,19 +52,25 @@ func OpenFD(fd int64) string {
 	})
 }
 
-// attached is a ring's handle and what Python needs to map it.
+// attached is a ring's handle, what Python needs to map it, and the info block that
+// was checked: the one in the segment may have been changed since.
 type attached struct {
 	Ring int64  `json:"ring"`
 	FD   int    `json:"fd"`
 	Name string `json:"name"`
 	Path string `json:"path"`
+	Info []byte `json:"info"` // msgpack; base64 in the reply
 }
 
 func attach(r *goring.Ring, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attached{rings.add(r), r.FD(), r.Name(), r.Path()}, nil
+	info, err := layout.EncodeInfo(r.Info())
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return attached{rings.add(r), r.FD(), r.Name(), r.Path(), info}, nil
 }
 
 // Close detaches from a ring. The handle is dead afterwards.
@@ -95,8 +103,11 @@ func UnlinkRing(ring int64) string {
 // with the seat's number and the locked descriptor, which is the caller's from here.
 func Join(ring int64, role, as string) string {
 	return with(ring, func(r *goring.Ring) (any, error) {
-		roles := map[string]goring.Role{"producer": goring.RoleProducer, "consumer": goring.RoleConsumer}
-		s, err := r.Join(roles[role], as)
+		number, ok := map[string]goring.Role{"producer": goring.RoleProducer, "consumer": goring.RoleConsumer}[role]
+		if !ok {
+			return nil, fmt.Errorf("role %q is neither producer nor consumer: %w", role, goring.ErrOption)
+		}
+		s, err := r.Join(number, as)
 		if err != nil {
 			return nil, err
 		}

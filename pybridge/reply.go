@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"sync"
 
 	"example.com/goring/goring"
 	"example.com/goring/layout"
@@ -27,7 +26,7 @@ var codes = []struct {
 }{
 	{goring.ErrExist, "exists"}, {goring.ErrNotExist, "not-found"}, {os.ErrClosed, "closed"},
 	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
-	{goring.ErrName, "value"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
+	{goring.ErrName, "name"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
 	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
 	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {os.ErrPermission, "unsafe"},
 	{goring.ErrVersion, "version"}, {goring.ErrFeature, "version"}, {goring.ErrByteOrder, "version"},
@@ -65,51 +64,4 @@ func encode(a answer) string {
 		return `{"code": "error", "text": "the reply cannot be encoded"}`
 	}
 	return string(b)
-}
-
-// handles are the attached rings by number. Numbers are never used twice.
-type handles struct {
-	mu   sync.Mutex
-	last int64
-	open map[int64]*goring.Ring
-}
-
-var rings = handles{open: map[int64]*goring.Ring{}}
-
-func (h *handles) add(r *goring.Ring) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.last++
-	h.open[h.last] = r
-	return h.last
-}
-
-func (h *handles) get(n int64) (*goring.Ring, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.open[n]; r != nil {
-		return r, nil
-	}
-	return nil, fmt.Errorf("the ring is closed: %w", os.ErrClosed)
-}
-
-func (h *handles) remove(n int64) (*goring.Ring, error) {
-	r, err := h.get(n)
-	if err == nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.open, n)
-	}
-	return r, err
-}
-
-// with is reply for a ring's handle.
-func with(ring int64, f func(r *goring.Ring) (any, error)) string {
-	return reply(func() (any, error) {
-		r, err := rings.get(ring)
-		if err != nil {
-			return nil, err
-		}
-		return f(r)
-	})
 }

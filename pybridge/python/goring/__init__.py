@@ -19,6 +19,8 @@ Importing this module loads no Go; the first `create` or `open` does. Source:
 from typing import TYPE_CHECKING, Any
 
 from ._errors import (
+    BadName,
+    BadValue,
     Busy,
     Closed,
     CorruptError,
@@ -37,8 +39,10 @@ from ._errors import (
     Unsupported,
     VersionError,
 )
-from ._ring import Entry, Participant, Ring, Stats, create, list, open, unlink
-from ._schema import Info
+from ._info import Info
+from ._open import create, list, open, unlink
+from ._ring import Ring
+from ._stats import Entry, Participant, Stats
 
 if TYPE_CHECKING:
     from ._participants import Consumer, Message, Producer, Slot
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadName",
+    "BadValue",
     "Busy",
     "Closed",
     "Consumer",

@@ -21,8 +21,16 @@ class TooLarge(Error, ValueError):
     """A message or its metadata does not fit; both sizes are in the text."""
 
 
-class SchemaError(Error, TypeError):
-    """Not what the ring carries: another dtype, shape or kind."""
+class BadValue(Error, ValueError):
+    """An argument that makes no sense; nothing was created. The value is in the text."""
+
+
+class BadName(BadValue):
+    """Not a legal name of a ring."""
+
+
+class SchemaError(Error, TypeError, ValueError):
+    """Not what a ring can carry, or not what this one carries: dtype, shape or kind."""
 
 
 class VersionError(Error):
@@ -69,13 +77,14 @@ class Unsupported(Error, NotImplementedError):
     """The layout has it, this version does not."""
 
 
-BY_CODE: dict[str, type[Exception]] = {
+BY_CODE: dict[str, type[Error]] = {
     "exists": Exists,
     "not-found": NotFound,
     "closed": Closed,
     "busy": Busy,
     "no-space": NoSpace,
-    "value": ValueError,
+    "name": BadName,
+    "value": BadValue,
     "schema": SchemaError,
     "unsafe": Unsafe,
     "version": VersionError,

@@ -1,7 +1,7 @@
 """Loading the shared library, once, at the first use.
 
-One file answers under two names: gopy's classes (the control plane, which starts the
-Go runtime) and the C module ``_fast`` (the data plane, which needs no Go).
+One file answers under two names: what gopy made of the bridge (the control plane, which
+starts the Go runtime) and the C module ``_fast`` (the data plane, which needs no Go).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from . import _errors, _layout
+from . import _errors, _layout, _meta
 from ._schema import dtype_of
 
 if TYPE_CHECKING:
-    from . import _fast
+    from . import _fast  # pyright: ignore[reportMissingModuleSource]
 
 FORKED = (
     "goring was loaded before os.fork(), and the Go runtime does not survive that: "
@@ -30,7 +30,7 @@ FORKED = (
 )
 
 _lock = threading.Lock()
-_control: Any = None
+_control: ModuleType | None = None
 _data: ModuleType | None = None
 _forked = False
 
@@ -51,18 +51,17 @@ def _tensor_dtypes() -> dict[int, np.dtype[Any]]:
     return {code: dtype_of(name) for code, (name, _) in _layout.DTYPES.items()}
 
 
-def _decode_meta(raw: bytes) -> Any:
+def _load_control() -> ModuleType:
+    # Not through gopy's Python modules: they change the working folder while they load.
     try:
-        return msgspec.msgpack.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as e:
-        raise _errors.CorruptError(f"metadata that is not one msgpack value: {e}") from e
+        return importlib.import_module("goring._native._pybridge")
+    except ModuleNotFoundError as e:
+        raise ImportError(
+            "goring's shared library is not there: `pip install .`, or `make build` in the tree"
+        ) from e
 
 
-def _load() -> None:
-    global _control, _data
-    package = importlib.import_module("goring._native.pybridge")
-    library = importlib.import_module("goring._native._pybridge").__file__
-    assert library is not None
+def _load_data(library: str) -> ModuleType:
     loader = importlib.machinery.ExtensionFileLoader("goring._fast", library)
     spec = importlib.util.spec_from_loader("goring._fast", loader)
     assert spec is not None
@@ -71,13 +70,20 @@ def _load() -> None:
     names = "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held".split()
     module.configure(
         **{n: getattr(_errors, n) for n in names},
-        encode_meta=msgspec.msgpack.Encoder().encode,
-        decode_meta=_decode_meta,
+        encode_meta=_meta.encode,
+        decode_meta=_meta.decode,
         dtypes=_tensor_dtypes(),
     )
-    sys.modules["goring._fast"] = module
+    return module
+
+
+def _load() -> None:
+    global _control, _data
+    control = _load_control()
+    assert control.__file__ is not None
+    _data = sys.modules["goring._fast"] = _load_data(control.__file__)
     os.register_at_fork(after_in_child=_after_fork)
-    _data, _control = module, package
+    _control = control
 
 
 def library() -> None:
@@ -99,7 +105,7 @@ def library() -> None:
 def call(function: str, *args: Any) -> Any:
     """Call a function of the control plane; its error codes become exceptions."""
     library()
-    reply = msgspec.json.decode(getattr(_control, function)(*args))
+    reply = msgspec.json.decode(getattr(_control, f"pybridge_{function}")(*args))
     if reply["code"]:
         raise _errors.BY_CODE.get(reply["code"], _errors.Error)(reply["text"])
     return reply["value"]

@@ -6,27 +6,35 @@ this module loads the shared library.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import _load
 from ._errors import Closed, Error
 
 _load.library()
 
-from . import _fast  # noqa: E402 - there only once the library is loaded
+# There only once the library is loaded.
+from . import _fast  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
+
+if TYPE_CHECKING:
+    from ._async import Waiter
 
 Message = _fast.Message
 Slot = _fast.Slot
 
-_POLL = 0.05  # seconds; how long a cancelled wait may live on
-
 
 class _Participant:
-    """What producers and consumers share."""
+    """What producers and consumers share; the C types have what is not implemented here."""
+
+    @property
+    def closed(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def seat(self) -> int | None:
+        raise NotImplementedError
 
     def close(self) -> None:
         raise NotImplementedError
@@ -47,6 +55,10 @@ class _Participant:
             f"a {type(self).__name__} does not pickle: open the ring in the other process"
         )
 
+    def __repr__(self) -> str:
+        seat = "closed" if self.closed else f"seat {self.seat}"
+        return f"<goring.{type(self).__name__}: {seat}>"
+
 
 class Producer(_fast.Producer, _Participant):
     """Writes messages; made by `Ring.producer`. For one thread at a time."""
@@ -55,15 +67,15 @@ class Producer(_fast.Producer, _Participant):
 
 
 class Consumer(_fast.Consumer, _Participant):
-    """Takes messages; made by `Ring.consumer`. For one thread at a time.
+    """Takes messages; made by `Ring.consumer`. For one thread, or one task, at a time.
 
-    Iterating hands out each payload as a read-only view in place: an ndarray, or a
-    memoryview on rings of bytes. A view stays valid for as long as anybody keeps it;
-    its slot is free again once nobody does. Iteration ends when the ring is shut down
-    and empty.
+    Iterating, with ``for`` or ``async for``, hands out each payload as a read-only view in
+    place: an ndarray, or a memoryview on rings of bytes. A view stays valid for as long as
+    anybody keeps it; its slot is free again once nobody does. Iteration ends when the ring
+    is shut down and empty.
     """
 
-    _waiter: ThreadPoolExecutor | None = None
+    _waiter: Waiter | None = None
 
     def messages(self, timeout: float | None = None) -> Iterator[Message]:
         """Iterate over messages with their tag and metadata, each released at the next step.
@@ -90,30 +102,24 @@ class Consumer(_fast.Consumer, _Participant):
     def close(self) -> None:
         """Give the seat back, at the latest when the last view is dropped."""
         if self._waiter is not None:
-            self._waiter.shutdown(wait=True)
+            self._waiter.close()
             self._waiter = None
         super().close()
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
+        if self._waiter is None:
+            from ._async import Waiter
+
+            self._waiter = Waiter()
+        await self._waiter.turn()
         try:
             while (message := self.try_read()) is None:
-                await self._readable()
+                await self._waiter.until(self.wait)
         except Closed:
             if self.closed:
                 raise
             raise StopAsyncIteration from None
         return message.data
-
-    async def _readable(self) -> None:
-        """Return when there may be something to read, at the latest after _POLL seconds."""
-        if self._waiter is None:
-            self._waiter = ThreadPoolExecutor(1, "goring-wait")
-        waiting = asyncio.get_running_loop().run_in_executor(self._waiter, self.wait, _POLL)
-        try:
-            await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            await waiting  # its thread must be out of the consumer before anybody uses it again
-            raise

@@ -5,10 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end.
+PREAMBLE = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
+
+Run = Callable[[str], "subprocess.CompletedProcess[str]"]
+Start = Callable[[str], "subprocess.Popen[str]"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,20 +25,42 @@ def ring_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-Run = Callable[[str], "subprocess.CompletedProcess[str]"]
+def command(code: str) -> list[str]:
+    """A program in an interpreter of its own, in development mode."""
+    return [sys.executable, "-X", "dev", "-W", "error", "-c", PREAMBLE + textwrap.dedent(code)]
 
 
 @pytest.fixture
 def run() -> Run:
-    """Run a program in an interpreter of its own, in development mode."""
+    """Run a program to its end."""
 
     def program(code: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            command(code), capture_output=True, text=True, timeout=60, check=False
         )
 
     return program
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a program that prints a line when it is ready; it is ended with the test."""
+    children: list[subprocess.Popen[str]] = []
+
+    def program(code: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            command(code),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        children.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n", child.communicate()[1]
+        return child
+
+    yield program
+    for child in children:
+        child.kill()
+        child.communicate()

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from golden import put, reference
 
 import goring
 
-SPEC = Path(__file__).parents[3] / "spec" / "vectors"
-
-
-def _reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", SPEC / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = _reference()
 VECTORS = reference.index()
 REFUSALS = {"version": goring.VersionError, "feature": goring.VersionError}
 
@@ -36,15 +22,9 @@ def test_the_spec_alone_gives_the_golden_bytes(name: str) -> None:
     assert reference.segment(VECTORS[name]) == reference.golden(name)
 
 
-def put(folder: Path, name: str) -> None:
-    path = folder / f"goring.{name}"
-    path.write_bytes(reference.golden(name))
-    path.chmod(0o600)
-
-
 @pytest.mark.parametrize("name", [n for n, v in VECTORS.items() if "refused" in v])
 def test_what_must_be_refused_is(ring_folder: Path, name: str) -> None:
-    put(ring_folder, name)
+    put(ring_folder, name, reference.golden(name))
     with pytest.raises(REFUSALS[VECTORS[name]["refused"]]):
         goring.open(name)
 
@@ -58,7 +38,7 @@ def ready(vector: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", [n for n, v in VECTORS.items() if "refused" not in v])
 def test_the_golden_messages_are_read(ring_folder: Path, name: str) -> None:
     vector = VECTORS[name]
-    put(ring_folder, name)
+    put(ring_folder, name, reference.golden(name))
     with goring.open(name) as ring, ring.consumer() as inbox:
         for want in ready(vector):
             with inbox.read(timeout=1) as got:
@@ -88,7 +68,7 @@ def check(ring: goring.Ring, want: dict[str, Any], got: goring.Message) -> None:
 
 
 def test_the_struct_is_a_structured_dtype(ring_folder: Path) -> None:
-    put(ring_folder, "struct")
+    put(ring_folder, "struct", reference.golden("struct"))
     with goring.open("struct") as ring, ring.consumer() as inbox:
         assert ring.dtype == np.dtype(
             [("time", "<i8"), ("flags", "u1", (3,)), ("price", "<f8")], align=True

@@ -17,7 +17,12 @@ True
 ([1, 2, 3], True, None)
 
 A ring has one name: the buffer's. The names of the read and write index are accepted
-and not used. The creator's ``close()`` removes the ring's name, nobody else's does.
+and not used. The creator's ``close()`` removes the ring's name, nobody else's does, and no
+process's end does.
+
+Nothing blocks. A ``read`` that finds nothing and a ``write`` that finds no room let other
+threads and processes run for some microseconds before they say so: a polling loop does not
+keep the processor from the one it waits for.
 """
 
 from __future__ import annotations
@@ -27,13 +32,15 @@ import contextlib
 import threading
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 import goring
 
+from .. import _check
 from .._ring import Ring
 from .._schema import Shape, shape_of
+
+_PATIENCE = 20e-6  # seconds
 
 Item = TypeVar("Item")
 
@@ -76,11 +83,17 @@ class RingBuffer(abc.ABC, Generic[Item]):
         SchemaError, TooLarge
             Another dtype, shape or size than the ring's: nothing is cast, cut or repeated.
         """
-        return self._may_fill() and self._writer().try_write(data)
+        if not self._may_fill():
+            return False
+        try:
+            self._writer().write(data, _PATIENCE)
+        except goring.Full:
+            return False
+        return True
 
     def read(self) -> Item | None:
         """The oldest item, in place and read-only, or None. The same one until `release`."""
-        message = self._peek()
+        message = self._peek(_PATIENCE)
         return None if message is None else self._view(message)
 
     def release(self) -> bool:
@@ -117,15 +130,20 @@ class RingBuffer(abc.ABC, Generic[Item]):
                 self._producer = self._ring.producer()
             return self._producer
 
-    def _peek(self) -> goring.Message | None:
+    def _reader(self) -> goring.Consumer:
         with self._lock:
             if self._consumer is None:
                 self._consumer = self._ring.consumer()
+            return self._consumer
+
+    def _peek(self, patience: float = 0) -> goring.Message | None:
+        reader = self._reader()
         if self._item is None:
-            try:
-                self._item = self._consumer.try_read()
-            except goring.Held:
-                return None  # the next item's slot is under a view that the caller kept
+            # Held: the next item's slot is under a view that the caller kept.
+            with contextlib.suppress(goring.Held):
+                self._item = reader.try_read()
+                if self._item is None and patience and reader.wait(patience):
+                    self._item = reader.try_read()
         return self._item
 
     def _may_fill(self) -> bool:
@@ -135,13 +153,6 @@ class RingBuffer(abc.ABC, Generic[Item]):
 
 class _Bytes(RingBuffer[memoryview]):
     def __init__(self, slots: int, item_size: int, ring: Ring, owner: bool) -> None:
-        if ring.info.slot_bytes != item_size or ring.slots != _physical(slots):
-            found = ring.info
-            ring.close()
-            raise goring.SchemaError(
-                f"ring {found.name!r} has {found.slots} slots of {found.slot_bytes} bytes, "
-                f"not {slots} of {item_size}"
-            )
         super().__init__(slots, ring, owner)
         self._item_size = item_size
 
@@ -157,7 +168,15 @@ class _Bytes(RingBuffer[memoryview]):
 
 
 class BytesRingBuffer(_Bytes):
-    """A ring of bytes between the threads of one process."""
+    """A ring of bytes between the threads of one process.
+
+    Parameters
+    ----------
+    slots : int
+        How many items it holds, 1 or more.
+    item_size : int
+        Bytes of every item.
+    """
 
     def __init__(self, slots: int, item_size: int) -> None:
         ring = goring.create(None, slots=_physical(slots), max_bytes=item_size)
@@ -165,7 +184,21 @@ class BytesRingBuffer(_Bytes):
 
 
 class BytesShmRingBuffer(_Bytes):
-    """A ring of bytes between two processes."""
+    """A ring of bytes between two processes.
+
+    Parameters
+    ----------
+    slots : int
+        How many items it holds, 1 or more.
+    item_size : int
+        Bytes of every item.
+    buf_shm_name : str
+        The ring's name.
+    read_idx_shm_name, write_idx_shm_name : str
+        Not used.
+    create : bool
+        Make the ring, or attach to it.
+    """
 
     def __init__(
         self,
@@ -179,7 +212,13 @@ class BytesShmRingBuffer(_Bytes):
         if create:
             ring = goring.create(buf_shm_name, slots=_physical(slots), max_bytes=item_size)
         else:
-            ring = goring.open(buf_shm_name)
+            ring = _attach(slots, goring.open(buf_shm_name))
+            if ring.kind != "bytes" or ring.info.slot_bytes != item_size:
+                ring.close()
+                raise goring.SchemaError(
+                    f"ring {buf_shm_name!r} has items of {ring.info.slot_bytes} bytes "
+                    f"({ring.kind}), not {item_size} (bytes)"
+                )
         super().__init__(slots, item_size, ring, owner=create)
 
 
@@ -190,7 +229,15 @@ class _Numpy(RingBuffer[npt.NDArray[Any]]):
 
 
 class NumpyRingBuffer(_Numpy):
-    """A ring of arrays between the threads of one process."""
+    """A ring of arrays between the threads of one process.
+
+    Parameters
+    ----------
+    slots : int
+        How many items it holds, 1 or more.
+    dtype, shape
+        Of every item; without a shape an item is a scalar.
+    """
 
     def __init__(self, slots: int, dtype: npt.DTypeLike, shape: Shape | None = None) -> None:
         ring = goring.create(None, slots=_physical(slots), dtype=dtype, shape=_shape(shape))
@@ -198,7 +245,21 @@ class NumpyRingBuffer(_Numpy):
 
 
 class NumpyShmRingBuffer(_Numpy):
-    """A ring of arrays between two processes."""
+    """A ring of arrays between two processes.
+
+    Parameters
+    ----------
+    slots : int
+        How many items it holds, 1 or more.
+    buf_shm_name : str
+        The ring's name.
+    read_idx_shm_name, write_idx_shm_name : str
+        Not used.
+    create : bool
+        Make the ring, or attach to it.
+    dtype, shape
+        Of every item; without a shape an item is a scalar.
+    """
 
     def __init__(
         self,
@@ -214,18 +275,21 @@ class NumpyShmRingBuffer(_Numpy):
         if create:
             ring = goring.create(buf_shm_name, slots=_physical(slots), dtype=dtype, shape=dims)
         else:
-            ring = goring.open(buf_shm_name, dtype=np.dtype(dtype), shape=dims)
-            if ring.slots != _physical(slots):
-                found = ring.slots
-                ring.close()
-                raise goring.SchemaError(f"ring {buf_shm_name!r} has {found} slots, not {slots}")
+            ring = _attach(slots, goring.open(buf_shm_name, dtype=dtype, shape=dims))
         super().__init__(slots, ring, owner=create)
 
 
 def _physical(slots: int) -> int:
-    if slots < 1:
-        raise ValueError(f"slots is {slots!r}, want 1 or more")
+    if _check.integer("slots", slots) < 1:
+        raise goring.BadValue(f"slots is {slots}, want 1 or more")
     return max(slots, 2)
+
+
+def _attach(slots: int, ring: Ring) -> Ring:
+    if ring.slots == _physical(slots):
+        return ring
+    ring.close()
+    raise goring.SchemaError(f"ring {ring.name!r} has {ring.slots} slots, not {slots}")
 
 
 def _shape(shape: Shape | None) -> tuple[int, ...]:

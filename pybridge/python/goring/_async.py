@@ -1,0 +1,42 @@
+"""Waiting for a ring in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+_SLICE = 0.05  # seconds; how long a cancelled wait may live on
+_TURN = 256  # messages after which the loop's other tasks get a turn
+
+
+class Waiter:
+    """A consumer's thread for waiting. It starts at the first wait."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "goring-wait")
+        self._served = 0
+
+    async def turn(self) -> None:
+        """Let other tasks run now and then: a ring that is never empty must not starve them."""
+        self._served += 1
+        if self._served % _TURN == 0:
+            await asyncio.sleep(0)
+
+    async def until(self, wait: Callable[[float], bool]) -> None:
+        """Return when wait found something, at the latest after a slice of time."""
+        loop = asyncio.get_running_loop()
+        waiting = loop.run_in_executor(self._thread, wait, _SLICE)
+        cancelled: asyncio.CancelledError | None = None
+        while not waiting.done():
+            try:
+                await asyncio.shield(waiting)
+            except asyncio.CancelledError as e:
+                cancelled = e  # the thread must be out of the consumer before anybody goes on
+        if cancelled is not None:
+            raise cancelled
+        waiting.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=True)

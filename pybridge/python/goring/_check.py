@@ -1,0 +1,69 @@
+"""Arguments are refused by name and value before anything is created or loaded."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from ._errors import BadName, BadValue
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+
+
+def name(value: object) -> str:
+    """A legal name of a ring."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise BadName(
+            f"bad ring name {value!r}: 1 to 200 of letters, digits, _ . -, not beginning with a dot"
+        )
+    return value
+
+
+def integer(field: str, value: Any) -> int:
+    """Any integer but a bool."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise BadValue(f"{field} is {value!r}, want an integer") from None
+    if not -(2**63) <= number < 2**63:
+        raise BadValue(f"{field} is {number}, want an integer of 64 bits")
+    return number
+
+
+def not_negative(field: str, value: Any) -> int:
+    """Any integer from 0 on but a bool."""
+    number = integer(field, value)
+    if number < 0:
+        raise BadValue(f"{field} is {number}, want 0 or more")
+    return number
+
+
+def one_of(field: str, value: str, allowed: Collection[str]) -> str:
+    """One of a few words."""
+    if value not in allowed:
+        raise BadValue(f"{field} is {value!r}, want one of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def folder(dir: str | os.PathLike[str] | None) -> str:
+    """The rings' folder: dir, else GORING_DIR, else "" for the default."""
+    # Looked up here: the Go runtime keeps the environment that it was started with.
+    try:
+        return os.fsdecode(os.environ.get("GORING_DIR", "") if dir is None else dir)
+    except TypeError:
+        raise BadValue(f"dir is {dir!r}, want a path") from None
+
+
+def json(options: dict[str, Any]) -> str:
+    """Options as the control plane takes them."""
+    try:
+        return msgspec.json.encode(options).decode()
+    except UnicodeEncodeError as e:
+        raise BadValue(f"text that is not Unicode: {e.object!r}") from None

@@ -1,0 +1,213 @@
+"""Making and finding rings."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import os
+from typing import Any
+
+import numpy.typing as npt
+
+from . import _check, _load, _meta, _schema
+from ._errors import BadValue, SchemaError
+from ._info import expect
+from ._ring import Ring, program
+from ._schema import Shape
+from ._stats import Entry
+
+
+def create(
+    name: str | None,
+    *,
+    slots: int = 64,
+    dtype: npt.DTypeLike | None = None,
+    shape: Shape = (),
+    max_bytes: int | None = None,
+    kind: str | None = None,
+    mode: str = "queue",
+    producers: int = 1,
+    consumers: int = 1,
+    max_meta: int | None = None,
+    timestamps: bool | None = None,
+    placement: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    group: int | None = None,
+    user: dict[str, Any] | None = None,
+) -> Ring:
+    """Make a ring and attach to it.
+
+    Parameters
+    ----------
+    name : str or None
+        1 to 200 of letters, digits, ``_ . -``. None makes an anonymous ring, which
+        others reach through ``ring.fileno()``.
+    slots : int
+        How many messages it holds, 2 or more.
+    dtype, shape
+        Of every message, for rings of arrays; a structured dtype makes a ring of records.
+    max_bytes : int
+        Instead of dtype: largest message in bytes, for rings of bytes or tensors.
+    kind : {"bytes", "array", "struct", "tensor"}, optional
+        Only needed for "tensor": arrays that bring their own dtype and shape.
+    mode : str
+        "queue": each message goes to exactly one consumer.
+    producers, consumers : int
+        How many may join at once, together at most 63. With 1 the side needs no atomic
+        read-modify-write.
+    max_meta : int, optional
+        Room for metadata, bytes per message. Default 256 for slots of 4 KiB or more, else 0.
+    timestamps : bool, optional
+        Note the time of every commit. Default: for slots of 4 KiB or more.
+    placement : {"inline", "separate"}, optional
+        Payload beside its header, or in an area of its own. Default: by size.
+    dir : path, optional
+        Folder of the ring's file instead of ``GORING_DIR`` or ``/dev/shm``.
+    group : int, optional
+        Widen the file's mode to 0660 for this group; -1 keeps the creator's group.
+    user : dict, optional
+        The creator's own facts by name, kept in the info block.
+
+    Returns
+    -------
+    Ring
+
+    Raises
+    ------
+    Exists
+        The name is taken.
+    BadName, BadValue, SchemaError
+        Nonsense, with the value in the text. Nothing is created.
+    NoSpace
+        Not enough shared memory; the text says what is needed.
+
+    Examples
+    --------
+    >>> import goring
+    >>> with goring.create("ticks", slots=8, dtype=[("time", "i8"), ("price", "f8")]) as ring:
+    ...     ring
+    ...     ring.unlink()
+    <goring.Ring 'ticks': struct [('time', '<i8'), ('price', '<f8')] (), 0 of 8 slots in use>
+    """
+    options = {
+        "schema": _schema.schema_of(dtype, shape, max_bytes, kind),
+        "slots": _check.integer("slots", slots),
+        "mode": _check.one_of("mode", mode, ("queue", "broadcast", "overwrite")),
+        "producers": _check.integer("producers", producers),
+        "consumers": _check.integer("consumers", consumers),
+        "max_meta": None if max_meta is None else _check.not_negative("max_meta", max_meta),
+        "timestamps": _switch("timestamps", timestamps),
+        "placement": _check.one_of("placement", placement or "", ("", "inline", "separate")),
+        "dir": _check.folder(dir),
+        "group": None if group is None else _check.integer("group", group),
+        "user": _facts(user),
+        "creator": _creator(),
+    }
+    named = "" if name is None else _check.name(name)
+    return Ring(_load.call("Create", named, _check.json(options)))
+
+
+def _switch(field: str, value: bool | None) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise BadValue(f"{field} is {value!r}, want True, False or None")
+    return value
+
+
+def _facts(user: dict[str, Any] | None) -> str:
+    if user is None:
+        return ""
+    if not isinstance(user, dict) or not all(isinstance(key, str) for key in user):
+        raise BadValue(f"user is {user!r}, want a dict with keys of type str")
+    return base64.b64encode(_meta.encode(user)).decode()
+
+
+def _creator() -> dict[str, Any]:
+    from . import __version__
+
+    return {
+        "lang": "python",
+        "version": __version__,
+        "program": program(),
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+    }
+
+
+def open(
+    name: str | None = None,
+    *,
+    fd: int | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    allow_group: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    shape: Shape | None = None,
+) -> Ring:
+    """Attach to a ring by its name alone, or by a descriptor.
+
+    Parameters
+    ----------
+    name : str
+        As given to `create`.
+    fd : int
+        Instead of a name: the segment's descriptor, inherited or received. It stays the
+        caller's.
+    dir : path, optional
+        Folder of the ring's file instead of ``GORING_DIR`` or ``/dev/shm``.
+    allow_group : bool
+        Accept a ring of another user or one that its group may write.
+    dtype, shape
+        What the caller expects; SchemaError names what differs.
+
+    Returns
+    -------
+    Ring
+
+    Raises
+    ------
+    NotFound
+        No ring of that name.
+    Unsafe, VersionError, CorruptError
+        A file that is no ring this library can use; the text says why.
+
+    Examples
+    --------
+    >>> import goring
+    >>> with goring.create(None, dtype="u1", shape=3) as ring:
+    ...     goring.open(fd=ring.fileno(), dtype="u2")
+    Traceback (most recent call last):
+        ...
+    goring._errors.SchemaError: ring '': dtype is uint8, not uint16
+    """
+    if (name is None) == (fd is None):
+        raise TypeError("open takes a name or fd=, one of them")
+    if fd is not None:
+        attached = _load.call("OpenFD", _check.integer("fd", fd))
+    else:
+        options = {"dir": _check.folder(dir), "allow_group": bool(allow_group)}
+        attached = _load.call("Open", _check.name(name), _check.json(options))
+    ring = Ring(attached)
+    try:
+        expect(ring.info, dtype, shape)
+    except SchemaError:
+        ring.close()
+        raise
+    return ring
+
+
+def unlink(name: str, *, dir: str | os.PathLike[str] | None = None) -> None:
+    """Remove the ring of that name; who is attached goes on.
+
+    A file of that name that is no ring is left alone.
+
+    Raises
+    ------
+    NotFound
+        No ring of that name.
+    """
+    _load.call("Unlink", _check.name(name), _check.json({"dir": _check.folder(dir)}))
+
+
+def list(*, dir: str | os.PathLike[str] | None = None) -> builtins.list[Entry]:
+    """The rings of a folder; those that cannot be used with the reason."""
+    found = _load.call("List", _check.json({"dir": _check.folder(dir)}))
+    return [Entry(**e) for e in found]

@@ -1,0 +1,100 @@
+"""One look at a ring, and at a folder of rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One seat in use.
+
+    Attributes
+    ----------
+    seat : int
+        Its number, from 1.
+    role : str
+        "producer" or "consumer".
+    name : str
+        What it calls itself.
+    pid : int
+        For people: a pid means nothing in another container.
+    joined : datetime.datetime
+        When it took the seat.
+    alive : bool
+        What the kernel says, right across containers and zombies.
+    """
+
+    seat: int
+    role: str
+    name: str
+    pid: int
+    joined: datetime
+    alive: bool
+
+
+@dataclass(frozen=True)
+class Stats:
+    """One look at a ring while its peers run on: each count was right at some instant.
+
+    Attributes
+    ----------
+    slots : int
+        How many messages the ring holds.
+    published : int
+        Message numbers used up so far, aborted ones included.
+    released : int
+        Every message before this number is released.
+    ready, taken, writing, free : int
+        Slots by state; together they are ``slots``.
+    shutdown : bool
+        Whether the ring takes no more messages.
+    participants : tuple of Participant
+        The seats in use, producers first.
+    """
+
+    slots: int
+    published: int
+    released: int
+    ready: int
+    taken: int
+    writing: int
+    free: int
+    shutdown: bool
+    participants: tuple[Participant, ...]
+
+    @property
+    def depth(self) -> int:
+        """Messages in the ring: those that wait and those that are looked at."""
+        return self.ready + self.taken
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A ring's file in its folder; ``error`` says why it cannot be used, "" if it can.
+
+    ``size`` is the segment's in bytes.
+    """
+
+    name: str
+    path: str
+    kind: str
+    slots: int
+    size: int
+    error: str
+
+
+def read_stats(raw: dict[str, Any]) -> Stats:
+    """Stats as the control plane replies them."""
+    seats = tuple(_participant(p) for p in raw.pop("Participants") or ())
+    return Stats(participants=seats, **{name.lower(): value for name, value in raw.items()})
+
+
+def _participant(raw: dict[str, Any]) -> Participant:
+    role = "producer" if raw["Role"] == 1 else "consumer"
+    joined = msgspec.convert(raw["Joined"], datetime)
+    return Participant(raw["Seat"], role, raw["Name"], raw["PID"], joined, raw["Alive"])
