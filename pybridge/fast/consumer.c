@@ -159,6 +159,7 @@ static PyObject *consumer_read(ConsumerObject *c, PyObject *const *args, Py_ssiz
 	if (n + k > 1 || (k && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout")))
 		return PyErr_Format(PyExc_TypeError, "read takes one argument, timeout");
 	if (n + k && parse_timeout(args[0], &timeout)) return NULL;
+	if (c->nlag) settle_alone(c);
 	int r = data(c, timeout, &at, &sizes);
 	return r == 1 ? message_new(c, at, sizes) : ended(r);
 }
@@ -166,6 +167,7 @@ static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 	(void)unused;
 	gr_pos at;
 	uint64_t sizes;
+	if (c->nlag) settle_alone(c);
 	int r = data(c, 0, &at, &sizes);
 	if (r == 1) return message_new(c, at, sizes);
 	if (r == 0) Py_RETURN_NONE;
@@ -226,6 +228,7 @@ static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject
 	uint64_t sizes;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|O", names, &max, &t) || (t && parse_timeout(t, &timeout))) return NULL;
 	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
+	if (c->nlag) settle_alone(c);
 	int r = data(c, timeout, &at, &sizes);
 	if (r != 1) return ended(r);
 	return c->c.r->fixed ? batch_of_rows(c, at, (uint64_t)max) : batch_of_views(c, at, sizes, (uint64_t)max);
