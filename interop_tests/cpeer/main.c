@@ -1,0 +1,158 @@
+/* main.c: the command loop, opening rings, seats. */
+#define GORING_IMPLEMENTATION
+#include "peer.h"
+
+#include <stdarg.h>
+
+int ok(const char *format, ...) {
+	va_list v;
+	fputs("ok ", stdout);
+	va_start(v, format);
+	vprintf(format, v);
+	va_end(v);
+	return 0;
+}
+int err(const char *class, const char *format, ...) {
+	va_list v;
+	printf("err %s ", class);
+	va_start(v, format);
+	vprintf(format, v);
+	va_end(v);
+	return 0;
+}
+const char *text_option(char **args, const char *k) {
+	size_t n = strlen(k);
+	for (; *args; args++)
+		if (!strncmp(*args, k, n) && (*args)[n] == '=') return *args + n + 1;
+	return NULL;
+}
+uint64_t option(char **args, const char *k, uint64_t dflt) {
+	const char *v = text_option(args, k);
+	return v ? strtoull(v, NULL, 10) : dflt;
+}
+void put_hex(const uint8_t *b, uint64_t n) {
+	if (!n) putchar('-');
+	for (; n; n--, b++) printf("%02x", *b);
+}
+/* bytes of the text, written to to when they fit there */
+int64_t get_hex(const char *text, uint8_t *to, uint64_t room) {
+	uint64_t n = strcmp(text, "-") ? strlen(text) / 2 : 0;
+	for (uint64_t i = 0; i < n && n <= room; i++) {
+		char two[3] = {text[2 * i], text[2 * i + 1], 0};
+		to[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+	return (int64_t)n;
+}
+
+static int do_leave(Peer *p, char **args) {
+	(void)args;
+	if (p->lock < 0) return done();
+	if (p->reserved) gr_abort(&p->p);
+	gr_leave(&p->ring, p->seat, p->lock);
+	p->lock = -1;
+	p->produces = p->consumes = p->reserved = false;
+	p->nagain = p->nbatch = 0;
+	return done();
+}
+static void close_ring(Peer *p) {
+	if (p->fd < 0) return;
+	gr_unmap(&p->ring);
+	close(p->fd);
+	p->fd = -1;
+}
+static int do_close(Peer *p, char **args) {
+	do_leave(p, args);
+	close_ring(p);
+	return 0;
+}
+static const char *refusal(int fault) {
+	switch (fault) {
+	case GR_NOT_FOUND: return "notexist";
+	case GR_FILE_TYPE: return "filetype";
+	case GR_OWNER: return "owner";
+	case GR_MODE: return "mode";
+	case GR_TRUNCATED:
+	case GR_SIZE_DIFFERS: return "truncated";
+	case GR_FOREIGN: return "foreign";
+	case GR_BYTE_ORDER: return "byteorder";
+	case GR_VERSION: return "version";
+	case GR_CHECKSUM: return "checksum";
+	case GR_FEATURE:
+	case GR_RO_FEATURE: return "feature";
+	case GR_GEOMETRY: return "geometry";
+	case GR_INFO: return "info";
+	case GR_UNSUPPORTED: return "unsupported";
+	}
+	return "system";
+}
+/* goes on with the ring that was attached, or says why it was not */
+static int use(Peer *p, int fault, const gr_ring *ring, int fd) {
+	static const char *kinds[] = {"", "bytes", "array", "struct", "tensor"};
+	if (fault) return err(refusal(fault), "fault %d", fault);
+	if (p->lock >= 0) gr_leave(&p->ring, p->seat, p->lock);
+	close_ring(p);
+	p->ring = *ring;
+	p->fd = fd;
+	p->lock = -1;
+	return ok("kind=%s slots=%" PRIu64 " slot_bytes=%" PRIu64, kinds[ring->kind], ring->slots, ring->bytes);
+}
+static int do_open(Peer *p, char **args) {
+	char path[4096];
+	gr_ring ring;
+	int fd;
+	snprintf(path, sizeof path, "%s/goring.%s", getenv("GORING_DIR"), args[0]);
+	int fault = gr_attach(&ring, path, &fd);
+	return use(p, fault, &ring, fd);
+}
+static int do_openfd(Peer *p, char **args) {
+	struct stat s;
+	gr_ring ring;
+	int fd = dup(atoi(args[0]));
+	int fault = fstat(fd, &s) ? GR_SYSTEM : gr_attach_fd(&ring, fd, (uint64_t)s.st_size);
+	return use(p, fault, &ring, fd);
+}
+static int join(Peer *p, char **args, bool producer) {
+	p->seat = gr_join(&p->ring, p->fd, producer, args[0] ? args[0] : "cpeer", &p->lock);
+	if (!p->seat) return err("busy", "no seat left");
+	if (producer) gr_producer_start(&p->p, &p->ring, p->seat);
+	else gr_consumer_start(&p->c, &p->ring, p->seat);
+	gr_waiter_start(&p->w, &p->ring, producer, GR_ADAPTIVE);
+	p->produces = producer;
+	p->consumes = !producer;
+	return ok("seat=%u", p->seat);
+}
+static int do_producer(Peer *p, char **args) { return join(p, args, true); }
+static int do_consumer(Peer *p, char **args) { return join(p, args, false); }
+static int do_shutdown(Peer *p, char **args) {
+	(void)args;
+	gr_shutdown(&p->ring);
+	return done();
+}
+
+static const struct { const char *name; Command *run; } commands[] = {
+	{"open", do_open}, {"openfd", do_openfd}, {"producer", do_producer}, {"consumer", do_consumer}, {"leave", do_leave}, {"close", do_close},
+	{"shutdown", do_shutdown}, {"reserve", do_reserve}, {"commit", do_commit}, {"abort", do_abort}, {"write", do_write},
+	{"put", do_put}, {"writebatch", do_writebatch}, {"tryread", do_tryread}, {"read", do_read}, {"release", do_release},
+	{"requeue", do_requeue}, {"readbatch", do_readbatch}, {"releasebatch", do_releasebatch},
+	{"produce", do_produce}, {"consume", do_consume},
+};
+
+int main(void) {
+	static Peer peer = {.fd = -1, .lock = -1};
+	static char line[LINE];
+	static char *words[LINE / 8];
+	while (fgets(line, sizeof line, stdin)) {
+		size_t n = 0;
+		for (char *w = strtok(line, " \n"); w; w = strtok(NULL, " \n")) words[n++] = w;
+		words[n] = NULL;
+		if (!n) continue;
+		Command *run = NULL;
+		for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+			if (!strcmp(commands[i].name, words[0])) run = commands[i].run;
+		if (run) run(&peer, words + 1);
+		else err("system", "no command %s", words[0]);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return 0;
+}
