@@ -1,0 +1,127 @@
+"""The examples, and the code in the README, run as printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PNG = ROOT / "examples" / "pictures" / "testdata"
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="goring-examples-", dir="/dev/shm") as path:
+        monkeypatch.setenv("GORING_DIR", path)
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
+    program = str(tmp_path_factory.mktemp("pictures") / "pictures")
+    subprocess.run(["go", "build", "-o", program, "./examples/pictures"], cwd=ROOT, check=True)
+    return program
+
+
+def run_pictures(program: str, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program, "-images", str(PNG), "-seconds", "0.3", "-python", sys.executable, *extra],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_pictures_come_back_verified(pictures: str, folder: Path) -> None:
+    done = run_pictures(pictures)
+    assert done.returncode == 0, done.stderr
+    assert "every frame came back once" in done.stdout
+    assert "stripes.png" in done.stdout
+    assert list(folder.iterdir()) == []
+
+
+def test_pictures_with_a_worker_that_lies_or_dies_fail(
+    pictures: str, folder: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "examples" / "pictures" / "worker.py").read_text()
+    liar = tmp_path / "liar.py"
+    liar.write_text(text.replace("zlib.crc32(frame)", "zlib.crc32(frame) ^ 1"))
+    done = run_pictures(pictures, "-worker", str(liar))
+    assert done.returncode == 1
+    assert "wrong" in done.stderr
+    dead = tmp_path / "dead.py"
+    dead.write_text("raise SystemExit(3)")
+    done = run_pictures(pictures, "-worker", str(dead))
+    assert done.returncode == 1
+    assert "exit status 3" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_pictures_without_pictures_say_so(pictures: str, tmp_path: Path) -> None:
+    done = run_pictures(pictures, "-images", str(tmp_path))
+    assert done.returncode == 1
+    assert "no JPEG or PNG" in done.stderr
+
+
+def readme_code(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+GO = """package main
+
+import (
+	"context"
+	"log"
+
+	"example.com/goring/goring"
+	"example.com/goring/layout"
+)
+
+type cam struct{{}}
+
+func (cam) Render(b []byte) {{
+	for i := range b {{
+		b[i] = 7
+	}}
+}}
+
+func main() {{
+	ctx, camera := context.Background(), cam{{}}
+{body}
+	if err != nil {{
+		log.Fatal(err)
+	}}
+}}
+"""
+
+
+def test_the_readme_runs_as_printed(folder: Path, tmp_path: Path) -> None:
+    body = readme_code("go")
+    main = ROOT / "examples" / f"readme_{os.getpid()}"
+    main.mkdir()
+    try:
+        (main / "main.go").write_text(GO.format(body=body))
+        subprocess.run(["go", "run", f"./examples/{main.name}"], cwd=ROOT, check=True, timeout=60)
+    finally:
+        (main / "main.go").unlink()
+        main.rmdir()
+    assert (folder / "goring.frames").exists()
+    done = subprocess.run(
+        [sys.executable, "-c", readme_code("python")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "[7. 7. 7.]\n"
