@@ -1,11 +1,13 @@
 /* lease.c: exporters of slots, and the views on them. */
 #include "fast.h"
 
+/* seat: whom it will owe messages; NULL for a slot being written, which must not keep its
+ * producer's seat when the producer is closed and the slot still named */
 LeaseObject *lease_new(RingObject *ring, SeatObject *seat, uint8_t *data, Py_ssize_t bytes, bool writable) {
 	LeaseObject *l = PyObject_New(LeaseObject, &LeaseType);
 	if (!l) return NULL;
 	l->ring = (RingObject *)Py_NewRef(ring);
-	l->seat = (SeatObject *)Py_NewRef(seat);
+	l->seat = (SeatObject *)Py_XNewRef(seat);
 	l->data = data;
 	l->bytes = bytes;
 	l->writable = writable;
@@ -22,7 +24,7 @@ static void lease_dealloc(LeaseObject *l) {
 		atomic_fetch_sub(&l->seat->held, l->owes);
 		gr_release_run(&l->ring->r, l->at, l->owes);
 	}
-	Py_DECREF(l->seat);
+	Py_XDECREF(l->seat);
 	Py_DECREF(l->ring);
 	PyObject_Free(l);
 }

@@ -303,7 +303,7 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 	p->reserved = true;
 	uint64_t i = p->p.pos.idx;
 	if (tensor) memcpy(gr_tensor(r, i), descriptor, sizeof descriptor);
-	LeaseObject *l = lease_new(p->ring, p->seat, gr_payload(r, i), (Py_ssize_t)bytes, true);
+	LeaseObject *l = lease_new(p->ring, NULL, gr_payload(r, i), (Py_ssize_t)bytes, true);
 	PyObject *view = NULL, *slot = NULL;
 	if (l) {
 		if (tensor) view = (PyObject *)tensor_view(l, gr_tensor(r, i), bytes);
