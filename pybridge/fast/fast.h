@@ -90,6 +90,15 @@ typedef struct {
 
 typedef struct { int code, nd; npy_intp dims[GR_MAX_DIMS]; } Tensor;
 
+typedef struct { /* where the bytes of one message come from */
+	PyArrayObject *array; /* owned, or NULL */
+	Py_buffer buffer;     /* when has_buffer */
+	bool has_buffer, direct; /* direct: data and bytes can be copied as they are */
+	const void *data;
+	uint64_t bytes;
+	int code; /* tensor */
+} Source;
+
 extern PyTypeObject RingType, SeatType, LeaseType, ProducerType, SlotType, ConsumerType, MessageType;
 
 /* ring.c */
@@ -111,6 +120,11 @@ int parse_timeout(PyObject *o, int64_t *ns);
 int wait_until(gr_waiter *w, gr_look look, void *arg, int64_t timeout, bool *busy);
 /* slot.c */
 PyObject *slot_new(ProducerObject *p, LeaseObject *l, PyObject *view);
+/* source.c */
+int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast);
+int source_copy(ProducerObject *p, Source *s, uint8_t *to);
+int source_mismatch(ProducerObject *p, PyArrayObject *a);
+void source_done(Source *s);
 int encode_meta(ProducerObject *p, PyObject *meta, uint16_t *len);
 /* message.c */
 PyObject *message_new(ConsumerObject *c, gr_pos at, uint64_t sizes);
