@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end.
-PREAMBLE = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
-
-Run = Callable[[str], "subprocess.CompletedProcess[str]"]
-Start = Callable[[str], "subprocess.Popen[str]"]
+from children import Run, Start, command
 
 
 @pytest.fixture(autouse=True)
@@ -23,11 +16,6 @@ def ring_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="goring-test-", dir="/dev/shm") as folder:
         monkeypatch.setenv("GORING_DIR", folder)
         yield Path(folder)
-
-
-def command(code: str) -> list[str]:
-    """A program in an interpreter of its own, in development mode."""
-    return [sys.executable, "-X", "dev", "-W", "error", "-c", PREAMBLE + textwrap.dedent(code)]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from conftest import Run
+from children import Run
 
 SETUP = """
 import contextlib, gc, sys, threading

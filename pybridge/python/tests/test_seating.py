@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from conftest import Start
+from children import Start
 
 import goring
 
