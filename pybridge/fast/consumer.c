@@ -1,8 +1,12 @@
 /* consumer.c: taking messages. Iteration hands out prebuilt views and settles a frame
  * when the one after the next is asked for: while __next__ runs, the loop variable
- * still names the previous frame, so one extra reference proves nothing. */
+ * still names the previous frame, so one extra reference proves nothing.
+ *
+ * One of several consumers iterates over copies. If it slept while its loop variable named
+ * a slot, that could be the very slot which the producer must have next: the others drain
+ * the ring, and then all wait for ever. A consumer alone that has taken everything waits for
+ * the slot which the producer must have next, and sees when it holds that itself. */
 #include "fast.h"
-
 
 typedef struct { ConsumerObject *c; gr_pos at; } Look;
 
@@ -80,13 +84,14 @@ static int prebuild(ConsumerObject *c, uint64_t i) {
 /* ---- waiting for data ---- */
 
 /* frames that iteration has handed out and nobody holds any more */
-static void settle_alone(ConsumerObject *c) {
+static inline void let_go(ConsumerObject *c) {
+	Py_CLEAR(c->copied);
 	while (c->nlag && c->table && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
 }
 /* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
 static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 	Look look = {c, {0, 0}};
-	if (c->table) settle_alone(c);
+	let_go(c);
 	if (gr_holds_all(&c->c) || (c->c.owner && atomic_load(&c->seat->held) >= c->c.r->slots)) {
 		PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
 		return -1;
@@ -117,14 +122,13 @@ static PyObject *ended(int r) {
 	return NULL;
 }
 
-/* ---- iteration ---- */
-static PyObject *next_prebuilt(ConsumerObject *c) {
+/* ---- iteration: NULL without an exception when data() did not return 1 or -1 ---- */
+static PyObject *next_prebuilt(ConsumerObject *c, int64_t timeout, int *r) {
 	gr_pos at;
 	uint64_t sizes;
 	if (c->nlag == 2) settle_oldest(c);
 	if (c->nlag && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
-	int r = data(c, c->timeout, &at, &sizes);
-	if (r != 1) return r == -2 ? NULL : ended(r);
+	if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
 	Prebuilt *s = &c->table[at.idx];
 	if ((!s->view || !intact(c, s)) && prebuild(c, at.idx)) {
 		gr_release(c->c.r, at);
@@ -135,19 +139,45 @@ static PyObject *next_prebuilt(ConsumerObject *c) {
 	c->lag[c->nlag++] = at;
 	return Py_NewRef(s->view);
 }
-static PyObject *next_fresh(ConsumerObject *c) {
+static PyObject *copy_of(PyObject *view) {
+	if (PyArray_Check(view)) {
+		PyObject *copy = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
+		if (copy) PyArray_CLEARFLAGS((PyArrayObject *)copy, NPY_ARRAY_WRITEABLE); /* as a view in place is */
+		return copy;
+	}
+	PyObject *bytes = PyBytes_FromObject(view), *copy = bytes ? PyMemoryView_FromObject(bytes) : NULL;
+	Py_XDECREF(bytes);
+	return copy;
+}
+static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 	gr_pos at;
 	uint64_t sizes;
-	int r = data(c, c->timeout, &at, &sizes);
-	if (r != 1) return r == -2 ? NULL : ended(r);
-	PyObject *m = message_new(c, at, sizes);
-	PyObject *view = m ? PyObject_GetAttrString(m, "data") : NULL;
-	Py_XDECREF(m); /* the view holds the lease */
+	Py_CLEAR(c->copied);
+	if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
+	LeaseObject *l = lend(c, at, sizes);
+	PyObject *view = l ? payload_view(c, l) : NULL;
+	if (view && c->c.owner) {
+		Py_SETREF(view, copy_of(view));
+		if (view) c->copied = (LeaseObject *)Py_NewRef(l); /* whoever dies in between has not lost it */
+	}
+	Py_XDECREF(l); /* in place, the view holds it */
 	return view;
 }
+static PyObject *next_payload(ConsumerObject *c, int64_t timeout, int *r) {
+	if (c->table && c->seat && !fast_forked) return next_prebuilt(c, timeout, r);
+	return next_fresh(c, timeout, r);
+}
 static PyObject *consumer_next(ConsumerObject *c) {
-	if (c->table && c->seat && !fast_forked) return next_prebuilt(c);
-	return next_fresh(c);
+	int r;
+	PyObject *view = next_payload(c, c->timeout, &r);
+	return r == 0 ? ended(r) : view;
+}
+static PyObject *consumer_try_next(ConsumerObject *c, PyObject *unused) {
+	(void)unused;
+	int r;
+	PyObject *view = next_payload(c, 0, &r);
+	if (r == 0) Py_RETURN_NONE;
+	return r == -2 ? ended(r) : view;
 }
 
 /* ---- one by one ---- */
@@ -159,7 +189,7 @@ static PyObject *consumer_read(ConsumerObject *c, PyObject *const *args, Py_ssiz
 	if (n + k > 1 || (k && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout")))
 		return PyErr_Format(PyExc_TypeError, "read takes one argument, timeout");
 	if (n + k && parse_timeout(args[0], &timeout)) return NULL;
-	if (c->nlag) settle_alone(c);
+	let_go(c);
 	int r = data(c, timeout, &at, &sizes);
 	return r == 1 ? message_new(c, at, sizes) : ended(r);
 }
@@ -167,7 +197,7 @@ static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 	(void)unused;
 	gr_pos at;
 	uint64_t sizes;
-	if (c->nlag) settle_alone(c);
+	let_go(c);
 	int r = data(c, 0, &at, &sizes);
 	if (r == 1) return message_new(c, at, sizes);
 	if (r == 0) Py_RETURN_NONE;
@@ -228,7 +258,7 @@ static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject
 	uint64_t sizes;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|O", names, &max, &t) || (t && parse_timeout(t, &timeout))) return NULL;
 	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
-	if (c->nlag) settle_alone(c);
+	let_go(c);
 	int r = data(c, timeout, &at, &sizes);
 	if (r != 1) return ended(r);
 	return c->c.r->fixed ? batch_of_rows(c, at, (uint64_t)max) : batch_of_views(c, at, sizes, (uint64_t)max);
@@ -251,6 +281,7 @@ static PyObject *consumer_wait(ConsumerObject *c, PyObject *args, PyObject *kwar
 	int64_t timeout;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &t) || parse_timeout(t, &timeout)) return NULL;
 	if (!usable(c->seat, c->busy, "consumer")) return NULL;
+	let_go(c);
 	int r = wait_until(&c->w, look_ready, c, timeout, &c->busy);
 	if (r == -1) return NULL;
 	return PyBool_FromLong(r != 0); /* a ring that has ended is something to look at, too */
@@ -272,7 +303,7 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	ConsumerObject *c = (ConsumerObject *)type->tp_alloc(type, 0);
 	if (!c) return NULL;
 	bool bad = shape_set(&c->shape, &ring->r, dtype, shape);
-	if (!bad && ring->r.fixed && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
+	if (!bad && ring->r.fixed && ring->r.max_consumers == 1 && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
 	if (bad || !(c->seat = seat_new(ring, seat, fd))) {
 		Py_DECREF(c);
 		return NULL;
@@ -284,6 +315,7 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	return (PyObject *)c;
 }
 static void shut(ConsumerObject *c) {
+	Py_CLEAR(c->copied);
 	while (c->nlag) settle_oldest(c);
 	for (uint64_t i = 0; c->table && c->ring && i < c->ring->r.slots; i++) {
 		Py_CLEAR(c->table[i].view);
@@ -320,6 +352,7 @@ static PyMethodDef consumer_methods[] = {
 	{"read", (PyCFunction)(void (*)(void))consumer_read, METH_FASTCALL | METH_KEYWORDS,
 	 "read($self, timeout=None)\n--\n\nWait for the next message and take it."},
 	{"try_read", (PyCFunction)consumer_try_read, METH_NOARGS, "try_read($self)\n--\n\nThe next message, or None when there is none."},
+	{"try_next", (PyCFunction)consumer_try_next, METH_NOARGS, "try_next($self)\n--\n\nWhat iteration would give next, or None when there is nothing."},
 	{"read_batch", (PyCFunction)(void (*)(void))consumer_read_batch, METH_VARARGS | METH_KEYWORDS,
 	 "read_batch($self, max, timeout=None)\n--\n\nWait for a message and take it and those right behind it: an array of rows,\n"
 	 "on bytes and tensor rings a list of views."},

@@ -79,9 +79,10 @@ typedef struct {
 	gr_consumer c;
 	gr_waiter w;
 	Shape shape;
-	Prebuilt *table;  /* one per slot, fixed kinds only */
+	Prebuilt *table;  /* alone, fixed kinds: one per slot */
 	gr_pos lag[2];    /* iterated, not settled yet */
 	int nlag;
+	LeaseObject *copied; /* shared: the message whose copy was iterated, taken until the next is asked for */
 	gr_pos *again;    /* alone: requeued messages, ascending */
 	size_t nagain;
 	int64_t timeout;
@@ -128,6 +129,8 @@ void source_done(Source *s);
 int encode_meta(ProducerObject *p, PyObject *meta, uint16_t *len);
 /* message.c */
 PyObject *message_new(ConsumerObject *c, gr_pos at, uint64_t sizes);
+LeaseObject *lend(ConsumerObject *c, gr_pos at, uint64_t sizes);
+PyObject *payload_view(ConsumerObject *c, LeaseObject *l);
 /* consumer.c */
 int consumer_requeue(ConsumerObject *c, gr_pos at);
 /* producer.c */

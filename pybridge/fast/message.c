@@ -11,17 +11,31 @@ typedef struct {
 	gr_pos at;
 } MessageObject;
 
-PyObject *message_new(ConsumerObject *c, gr_pos at, uint64_t sizes) {
-	gr_header *h = gr_slot(c->c.r, at.idx);
+/* takes at on loan; it is released when the lease dies */
+LeaseObject *lend(ConsumerObject *c, gr_pos at, uint64_t sizes) {
 	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(c->c.r, at.idx), (Py_ssize_t)(sizes & 0xffffffff), false);
-	MessageObject *m = l ? PyObject_New(MessageObject, &MessageType) : NULL;
-	if (!m) {
-		Py_XDECREF(l);
+	if (!l) {
 		gr_release(c->c.r, at);
 		return NULL;
 	}
 	lease_owe(l, at, 1);
 	atomic_fetch_add(&c->seat->held, 1);
+	return l;
+}
+PyObject *payload_view(ConsumerObject *c, LeaseObject *l) {
+	gr_ring *r = c->c.r;
+	if (r->fixed) return (PyObject *)view_new(&c->shape, l, 0, 0);
+	if (r->kind == GR_KIND_TENSOR) return (PyObject *)tensor_view(l, gr_tensor(r, l->at.idx), (uint64_t)l->bytes);
+	return PyMemoryView_FromObject((PyObject *)l);
+}
+PyObject *message_new(ConsumerObject *c, gr_pos at, uint64_t sizes) {
+	gr_header *h = gr_slot(c->c.r, at.idx);
+	LeaseObject *l = lend(c, at, sizes);
+	MessageObject *m = l ? PyObject_New(MessageObject, &MessageType) : NULL;
+	if (!m) {
+		Py_XDECREF(l);
+		return NULL;
+	}
 	m->c = (ConsumerObject *)Py_NewRef(c);
 	m->lease = l;
 	m->view = NULL;
@@ -39,12 +53,7 @@ static bool on_loan(MessageObject *m) {
 static PyObject *message_view(MessageObject *m, void *unused) {
 	(void)unused;
 	if (!on_loan(m)) return NULL;
-	if (!m->view) {
-		gr_ring *r = m->c->c.r;
-		if (r->fixed) m->view = (PyObject *)view_new(&m->c->shape, m->lease, 0, 0);
-		else if (r->kind == GR_KIND_TENSOR) m->view = (PyObject *)tensor_view(m->lease, gr_tensor(r, m->at.idx), (uint64_t)m->lease->bytes);
-		else m->view = PyMemoryView_FromObject((PyObject *)m->lease);
-	}
+	if (!m->view) m->view = payload_view(m->c, m->lease);
 	return Py_XNewRef(m->view);
 }
 /* the slot is free once nobody holds a view any more: now, as a rule */

@@ -16,6 +16,7 @@ Importing this module loads no Go; the first `create` or `open` does. Source:
 ``spec/LAYOUT.md`` has the bytes and the protocol.
 """
 
+import builtins
 from typing import TYPE_CHECKING, Any
 
 from ._errors import (
@@ -92,3 +93,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(_participants, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> builtins.list[str]:
+    return sorted(__all__)

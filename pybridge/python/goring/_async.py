@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,16 +28,19 @@ class Waiter:
         """Return when wait found something, at the latest after a slice of time."""
         loop = asyncio.get_running_loop()
         waiting = loop.run_in_executor(self._thread, wait, _SLICE)
-        cancelled: asyncio.CancelledError | None = None
-        while not waiting.done():
-            try:
-                await asyncio.shield(waiting)
-            except asyncio.CancelledError as e:
-                cancelled = e  # the thread must be out of the consumer before anybody goes on
-        if cancelled is not None:
-            raise cancelled
-        waiting.result()
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            await _finish(waiting)
+            raise
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=True)
+
+
+async def _finish(waiting: asyncio.Future[bool]) -> None:
+    """Let the thread come out of the consumer before anybody goes on, whoever else cancels."""
+    while not waiting.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(waiting)

@@ -186,6 +186,9 @@ class Consumer:
     def try_read(self) -> Message | None:
         """The next message, or None when there is none."""
 
+    def try_next(self) -> Any:
+        """What iteration would give next, or None when there is nothing."""
+
     def read_batch(self, max: int, timeout: float | None = None) -> Any:
         """Wait for a message and take it and those right behind it, at most max.
 

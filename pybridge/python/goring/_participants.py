@@ -73,6 +73,11 @@ class Consumer(_fast.Consumer, _Participant):
     place: an ndarray, or a memoryview on rings of bytes. A view stays valid for as long as
     anybody keeps it; its slot is free again once nobody does. Iteration ends when the ring
     is shut down and empty.
+
+    On rings with several consumers iteration hands out read-only copies, because a slot that
+    one consumer still names while it waits could be the one that the producer needs to go on.
+    `messages` and `read` lend in place on every ring: release each message (``with``) before
+    waiting for the next one.
     """
 
     _waiter: Waiter | None = None
@@ -116,10 +121,10 @@ class Consumer(_fast.Consumer, _Participant):
             self._waiter = Waiter()
         await self._waiter.turn()
         try:
-            while (message := self.try_read()) is None:
+            while (payload := self.try_next()) is None:
                 await self._waiter.until(self.wait)
         except Closed:
             if self.closed:
                 raise
             raise StopAsyncIteration from None
-        return message.data
+        return payload

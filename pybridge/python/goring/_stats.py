@@ -75,9 +75,20 @@ class Stats:
 
 @dataclass(frozen=True)
 class Entry:
-    """A ring's file in its folder; ``error`` says why it cannot be used, "" if it can.
+    """A ring's file in its folder.
 
-    ``size`` is the segment's in bytes.
+    Attributes
+    ----------
+    name, path : str
+        The ring's name and file.
+    kind : str
+        "bytes", "array", "struct" or "tensor".
+    slots : int
+        How many messages the ring holds.
+    size : int
+        Bytes of the segment.
+    error : str
+        Why the ring cannot be used; then kind, slots and size are not known. "" if it can.
     """
 
     name: str

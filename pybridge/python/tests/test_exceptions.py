@@ -1,0 +1,41 @@
+"""The hierarchy: everything is a goring.Error, and what a Python program would expect."""
+
+from __future__ import annotations
+
+import pytest
+
+import goring
+
+BASES = [
+    (goring.Timeout, TimeoutError),
+    (goring.Full, goring.Timeout),
+    (goring.Empty, goring.Timeout),
+    (goring.TooLarge, ValueError),
+    (goring.SchemaError, TypeError),
+    (goring.SchemaError, ValueError),
+    (goring.BadValue, ValueError),
+    (goring.BadName, goring.BadValue),
+    (goring.Closed, ValueError),
+    (goring.ForkError, RuntimeError),
+    (goring.Held, BufferError),
+    (goring.NotFound, FileNotFoundError),
+    (goring.Exists, FileExistsError),
+    (goring.Unsafe, PermissionError),
+    (goring.NoSpace, OSError),
+    (goring.Unsupported, NotImplementedError),
+    (goring.VersionError, goring.Error),
+    (goring.CorruptError, goring.Error),
+    (goring.Busy, goring.Error),
+]
+
+
+@pytest.mark.parametrize(("error", "base"), BASES)
+def test_bases(error: type[goring.Error], base: type[Exception]) -> None:
+    assert issubclass(error, base)
+    assert issubclass(error, goring.Error)
+
+
+def test_every_error_is_exported_and_under_error() -> None:
+    errors = {n for n in goring.__all__ if isinstance(getattr(goring, n), type)}
+    errors = {n for n in errors if issubclass(getattr(goring, n), Exception)}
+    assert errors == {error.__name__ for error, _ in BASES} | {"Error"}
