@@ -3,6 +3,8 @@ package goring
 import (
 	"context"
 	"fmt"
+
+	"example.com/goring/layout"
 )
 
 // WriteBatch is a run of reserved slots, to be filled in place and published
@@ -28,13 +30,31 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 	p.reserved = true
 	b := WriteBatch{p: p, at: p.pos, n: 1}
 	most := p.s.longestRun(b.at, uint64(limit))
-	for b.n < most && p.grabNext(b.at.plus(b.n, p.s.count)) {
-		b.n++
+	if p.owner == 0 {
+		b.n = max(p.s.runOf(b.at, most, layout.StateFree), 1)
+	} else {
+		for b.n < most && p.grabNext(b.at.plus(b.n, p.s.count)) {
+			b.n++
+		}
 	}
-	for k := range b.n {
-		b.prepare(k)
-	}
+	b.prepare()
 	return b, nil
+}
+
+// runOf counts the slots from at on, at most most, whose words have that state (with
+// the owner's bits, if any) and the lap they must have. It is one tight loop of independent loads, so
+// that their cache misses overlap: most of a batch's time is waiting for those.
+func (s *slots) runOf(at position, most, state uint64) uint64 {
+	word := at.lap<<8 | state
+	for n := range most {
+		if s.header(at.idx).word.Load() != word {
+			return n
+		}
+		if at.idx++; at.idx == s.count {
+			at.idx, word = 0, word+1<<8
+		}
+	}
+	return most
 }
 
 // longestRun is how many slots from at on one batch may have.
@@ -46,12 +66,9 @@ func (s *slots) longestRun(at position, limit uint64) uint64 {
 	return limit
 }
 
-// grabNext reserves the slot at if it is free.
+// grabNext reserves the slot at on a shared side if it is free.
 func (p *Producer) grabNext(at position) bool {
 	h := p.s.header(at.idx)
-	if p.owner == 0 {
-		return h.word.Load() == freeWord(at.lap)
-	}
 	if !h.word.CompareAndSwap(freeWord(at.lap), writingWord(at.lap, p.owner)) {
 		return false
 	}
@@ -59,10 +76,14 @@ func (p *Producer) grabNext(at position) bool {
 	return true
 }
 
-// prepare gives slot k the header of a message as long as the slot.
-func (b WriteBatch) prepare(k uint64) {
-	h := b.header(k)
-	h.sizes, h.tag, h.timestamp = b.p.s.bytes, 0, 0
+// prepare gives every slot the header of a message as long as the slot.
+func (b WriteBatch) prepare() {
+	s, at := b.p.s, b.at
+	for range b.n {
+		h := s.header(at.idx)
+		h.sizes, h.tag, h.timestamp = s.bytes, 0, 0
+		at = at.next(s.count)
+	}
 }
 
 func (b WriteBatch) header(k uint64) *slotHeader {
@@ -201,6 +222,9 @@ func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) 
 		return b, nil // a given-back message stands alone
 	}
 	most := c.s.longestRun(b.at, uint64(limit))
+	if c.owner == 0 {
+		most = c.s.runOf(b.at, most, layout.StateReady)
+	}
 	for b.n < most && c.takeNext() {
 		b.n++
 	}
@@ -256,14 +280,29 @@ func (b ReadBatch) Data() []byte {
 	return b.c.s.contiguous(b.at, b.n)
 }
 
-// Release gives all slots of the batch back to the producers.
+// Release gives all slots of the batch back to the producers. It panics when one of
+// its messages is not held any more.
 func (b ReadBatch) Release() {
-	c := b.c
+	s := b.c.s
+	held := b.c.message(b.at, 0).word & 0xff
+	if b.c.closed || s.runOf(b.at, b.n, held) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
+		panic("goring: Release of a batch that is not held as a whole (released or requeued before, or after Close)")
+	}
 	at := b.at
 	for range b.n - 1 {
-		c.message(at, 0).check("Release")
-		storeRelease(&c.s.header(at.idx).word, freeWord(at.lap+1))
-		at = at.next(c.s.count)
+		storeRelease(&s.header(at.idx).word, freeWord(at.lap+1))
+		at = at.next(s.count)
 	}
-	c.message(at, 0).Release()
+	s.header(at.idx).word.Store(freeWord(at.lap + 1)) // sequentially consistent, see Message.Release
+	b.c.room.Notify()
+}
+
+// givenBack reports whether a message of the batch was requeued on its own.
+func (b ReadBatch) givenBack() bool {
+	for k := range b.n {
+		if b.c.again.has(b.at.plus(k, b.c.s.count)) {
+			return true
+		}
+	}
+	return false
 }
