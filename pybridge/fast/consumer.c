@@ -51,7 +51,7 @@ static void settle(ConsumerObject *c, gr_pos at) {
 	if (Py_REFCNT(v) == 1 && Py_REFCNT(l) == 2) { /* the table, and the view's base: nobody else looks */
 		l->owes = 0;
 		atomic_fetch_sub(&c->seat->held, 1);
-		gr_release(c->c.r, at);
+		gr_release_held(c->c.r, at, 1, c->c.owner);
 		return;
 	}
 #endif

@@ -324,6 +324,23 @@ static inline void gr_release_run(const gr_ring *r, gr_pos at, uint64_t n) {
 	for (; n > 1; n--, at = gr_next(r, at)) atomic_store_explicit(&gr_slot(r, at.idx)->word, gr_free(at.lap + 1), memory_order_release);
 	gr_release(r, at);
 }
+/* the number in the words of whoever sits in that consumer's seat: 0 when it is alone */
+static inline uint64_t gr_consumer_owner(const gr_ring *r, unsigned seat) { return r->max_consumers > 1 ? seat : 0; }
+static inline bool gr_holds(const gr_ring *r, gr_pos at, uint64_t owner) {
+	return gr_load(gr_slot(r, at.idx)) == (owner ? gr_taken(at.lap, owner) : gr_ready(at.lap));
+}
+/* releases what the owner still holds of a run: a word that has moved on is not set back */
+static inline void gr_release_held(const gr_ring *r, gr_pos at, uint64_t n, uint64_t owner) {
+	gr_pos x = at;
+	uint64_t held = 0;
+	for (; held < n && gr_holds(r, x, owner); held++) x = gr_next(r, x);
+	if (held == n) {
+		gr_release_run(r, at, n);
+		return;
+	}
+	for (; n > 0; n--, at = gr_next(r, at))
+		if (gr_holds(r, at, owner)) gr_release(r, at);
+}
 static inline void gr_count_redelivery(gr_header *h) {
 	if (h->sizes >> 56 != 255) h->sizes += 1ull << 56;
 }
