@@ -60,6 +60,18 @@ FIELDS = [
 ]
 
 
+#: Areas whose end is 2^64 and a little more.
+WRAPS = {
+    "headers": {
+        "header_off": 2**38,
+        "header_stride": 2**33 - 64,
+        "data_off": 2**39,
+        "data_stride": 128,
+    },
+    "payload": {"header_stride": 64, "data_off": 2**38, "data_stride": 2**33 - 64},
+}
+
+
 def altered(field: str, value: int) -> bytearray:
     segment = maker.segment("altered", BYTES, slots=4)
     set_field(segment, field, value)
@@ -75,6 +87,15 @@ def test_every_field(attach, lang):
             if reply.error != want:
                 wrong.append((field, value, reply.error, reply.text, want))
     assert not wrong
+
+
+@every_lang
+@pytest.mark.parametrize("area", WRAPS)
+def test_areas_that_wrap(attach, lang, area):
+    segment = maker.segment("wraps", BYTES, slots=4)
+    for field, value in {"slots": 2**31, "total_size": 2**40, **WRAPS[area]}.items():
+        set_field(segment, field, value)
+    assert attach(lang, bytes(segment)).error == "geometry"
 
 
 @every_lang
