@@ -7,8 +7,12 @@ import sys
 import textwrap
 from collections.abc import Callable
 
-# prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end.
-PREAMBLE = "import ctypes; ctypes.CDLL(None).prctl(1, 9)\n"
+# prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end. Ctrl-C
+# is heard even where the tests run as a background job, whose children ignore it.
+PREAMBLE = (
+    "import ctypes, signal; ctypes.CDLL(None).prctl(1, 9); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+)
 
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 Start = Callable[[str], "subprocess.Popen[str]"]
