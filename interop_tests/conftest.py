@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A rings' folder of this run's own, removed at the end whatever happened."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
     path = Path(tempfile.mkdtemp(prefix=f"goring-interop-{os.getpid()}-", dir="/dev/shm"))
     yield path
     shutil.rmtree(path)

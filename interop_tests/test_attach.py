@@ -69,7 +69,7 @@ WRAPS = {
         "data_stride": 128,
     },
     "payload": {"header_stride": 64, "data_off": 2**38, "data_stride": 2**33 - 64},
-}
+}  # fmt: skip
 
 
 def altered(field: str, value: int) -> bytearray:

@@ -1,11 +1,8 @@
 package layout
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-
-	"github.com/vmihailenco/msgpack/v5"
+	"strings"
 )
 
 // Info is what a ring says of itself: the info block.
@@ -44,26 +41,40 @@ func EncodeInfo(in Info) ([]byte, error) {
 	if err := in.Schema.Validate(); err != nil {
 		return nil, err
 	}
-	c := in.Creator
-	m := map[string]any{
-		"v": infoVersion, "name": in.Name, "kind": in.Schema.Kind.String(),
-		"creator": map[string]any{"lang": c.Lang, "version": c.Version, "program": c.Program, "host": c.Host, "pid": c.PID},
-	}
+	m := map[string]any{"v": infoVersion, "name": in.Name, "kind": in.Schema.Kind.String(), "creator": in.Creator.describe()}
 	in.Schema.describe(m)
 	if len(in.User) > 0 {
-		m["user"] = in.User
+		user, err := plainMap(in.User)
+		if err != nil {
+			return nil, fmt.Errorf("user: %w: %w", ErrPlan, err)
+		}
+		m["user"] = user
 	}
 	b, err := EncodeMeta(nil, m)
 	if err != nil {
-		return nil, fmt.Errorf("user: %w", err)
+		return nil, fmt.Errorf("info block: %w: %w", ErrPlan, err)
 	}
 	if len(b) > MaxInfo {
 		return nil, fmt.Errorf("info block of %d bytes, at most %d: %w", len(b), MaxInfo, ErrPlan)
 	}
-	if err := Scan(b, MaxDepth); err != nil {
-		return nil, fmt.Errorf("user: %w", err)
-	}
 	return b, nil
+}
+
+// plainMap is m as a reader gets it: structs and typed maps have become maps of
+// strings, whose keys the encoder sorts.
+func plainMap(m map[string]any) (plain map[string]any, err error) {
+	b, err := EncodeMeta(nil, m)
+	if err == nil {
+		err = DecodeMeta(b, &plain)
+	}
+	return plain, err
+}
+
+// describe is the creator as a map. What the system says of a program and its host
+// need not be UTF-8; in the info block it must be.
+func (c Creator) describe() map[string]any {
+	text := func(s string) string { return strings.ToValidUTF8(s, "?") }
+	return map[string]any{"lang": text(c.Lang), "version": text(c.Version), "program": text(c.Program), "host": text(c.Host), "pid": c.PID}
 }
 
 // describe adds the keys of the ring's kind.
@@ -102,6 +113,9 @@ func DecodeInfo(b []byte) (in Info, err error) {
 	if len(b) > MaxInfo {
 		return in, fmt.Errorf("%d bytes, at most %d", len(b), MaxInfo)
 	}
+	if len(b) > 0 && !isMap(b[0]) {
+		return in, fmt.Errorf("it begins with byte %02x, not with a map", b[0])
+	}
 	var m struct {
 		V        int            `msgpack:"v"`
 		Name     string         `msgpack:"name"`
@@ -129,28 +143,4 @@ func DecodeInfo(b []byte) (in Info, err error) {
 		s.Fields = append(s.Fields, Field{Name: f.Name, DType: f.DType, Offset: f.Offset, Shape: f.Shape})
 	}
 	return Info{Name: m.Name, Schema: s, Creator: m.Creator, User: m.User}, s.Validate()
-}
-
-// EncodeMeta appends v as msgpack, map keys sorted, to dst.
-func EncodeMeta(dst []byte, v any) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	e := msgpack.NewEncoder(buf)
-	e.SetSortMapKeys(true)
-	e.UseCompactInts(true)
-	e.UseCompactFloats(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
-// DecodeMeta scans b, a private copy, and decodes it into v.
-func DecodeMeta(b []byte, v any) (err error) {
-	if err := Scan(b, MaxDepth); err != nil {
-		return err
-	}
-	if err := msgpack.Unmarshal(b, v); err != nil {
-		return errors.Join(ErrMsgpack, err)
-	}
-	return nil
 }

@@ -92,6 +92,10 @@ func (p Plan) check() error {
 		return bad("producers + consumers", p.MaxProducers+p.MaxConsumers, "63 at most")
 	case p.MaxMeta < Auto || p.MaxMeta > MaxMetaBytes:
 		return bad("max_meta", p.MaxMeta, "0 to 65520")
+	case p.Placement > PlaceSeparate:
+		return bad("placement", p.Placement, "PlaceAuto, PlaceInline or PlaceSeparate")
+	case p.Timestamps > Off:
+		return bad("timestamps", p.Timestamps, "SwitchAuto, On or Off")
 	}
 	return p.Schema.Validate()
 }

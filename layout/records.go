@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"strings"
 )
 
 // Participant is the diagnosis part of a seat's entry. State, epoch, cursor and
@@ -12,7 +13,7 @@ type Participant struct {
 	PID       uint32
 	StartTime uint64 // clock ticks since boot
 	JoinedNS  int64
-	Name      string // at most PartNameSize bytes are kept
+	Name      string // as much of it as fits PartNameSize bytes is kept
 }
 
 // PutParticipant writes p into an entry, leaving its control words alone.
@@ -23,7 +24,8 @@ func PutParticipant(b []byte, p Participant) {
 	le.PutUint64(b[PartJoined:], uint64(p.JoinedNS))
 	name := b[PartName : PartName+PartNameSize]
 	clear(name)
-	copy(name, p.Name)
+	short := p.Name[:min(len(p.Name), PartNameSize)]
+	copy(name, strings.ToValidUTF8(short, "")) // a cut may have split a letter
 }
 
 // ParseParticipant reads an entry, of which b is a private copy.
@@ -36,6 +38,9 @@ func ParseParticipant(b []byte) Participant {
 		Name:      string(bytes.ToValidUTF8(name, []byte("?"))),
 	}
 }
+
+// maxDim bounds the dimensions of an array without elements, so that they are ints.
+const maxDim = 1<<62 - 1
 
 // TensorDesc says what the payload of a tensor ring's message is: a C-contiguous
 // array of NDim dimensions.
@@ -77,12 +82,14 @@ func (d TensorDesc) Bytes() (uint64, error) {
 		return 0, fmt.Errorf("dtype code %d: %w", d.Code, ErrTensor)
 	}
 	n := uint64(size)
+	tooLarge := false
 	for _, dim := range d.Shape[:d.NDim] {
-		hi, lo := bits.Mul64(n, dim)
-		if hi != 0 || lo > MaxSlotBytes {
-			return 0, fmt.Errorf("shape %v of %s: %w", d.Shape[:d.NDim], d.Code, ErrTensor)
-		}
-		n = lo
+		var hi uint64
+		hi, n = bits.Mul64(n, dim)
+		tooLarge = tooLarge || hi != 0 || dim > maxDim
+	}
+	if tooLarge || n > MaxSlotBytes {
+		return 0, fmt.Errorf("shape %v of %s is more than %d bytes: %w", d.Shape[:d.NDim], d.Code, uint64(MaxSlotBytes), ErrTensor)
 	}
 	return n, nil
 }

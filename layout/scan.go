@@ -44,6 +44,9 @@ func Scan(b []byte, depth int) error {
 	}
 }
 
+// isMap reports whether c begins a map.
+func isMap(c byte) bool { return c >= 0x80 && c <= 0x8f || c == 0xde || c == 0xdf }
+
 // token is the size of the value that b begins with, without its children, and how
 // many those are.
 func token(b []byte) (size int, children uint64, err error) {

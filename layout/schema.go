@@ -1,9 +1,11 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
+	"unicode/utf8"
 )
 
 // Schema says what a ring's payloads are. Make one with [Bytes], [Array],
@@ -68,6 +70,9 @@ func product(itemSize int, shape []int) (uint64, error) {
 		return 0, fmt.Errorf("shape %v has %d dimensions, at most %d: %w", shape, len(shape), MaxDims, ErrSchema)
 	}
 	n := uint64(itemSize)
+	if n > MaxSlotBytes {
+		return 0, fmt.Errorf("itemsize is %d, at most %d: %w", itemSize, uint64(MaxSlotBytes), ErrSchema)
+	}
 	for _, d := range shape {
 		if d < 1 {
 			return 0, fmt.Errorf("shape %v: every dimension is at least 1: %w", shape, ErrSchema)
@@ -108,13 +113,13 @@ func (s Schema) validateFields() error {
 	}
 	names := map[string]bool{}
 	end := 0
-	for _, f := range slices.SortedFunc(slices.Values(s.Fields), func(a, b Field) int { return a.Offset - b.Offset }) {
+	for _, f := range slices.SortedFunc(slices.Values(s.Fields), byOffset) {
 		size, err := f.size()
 		switch {
 		case err != nil:
 			return fmt.Errorf("field %q: %w", f.Name, err)
-		case f.Name == "" || names[f.Name]:
-			return fmt.Errorf("field name %q is empty or used twice: %w", f.Name, ErrSchema)
+		case f.Name == "" || names[f.Name] || !utf8.ValidString(f.Name):
+			return fmt.Errorf("field name %q is empty, used twice or not UTF-8: %w", f.Name, ErrSchema)
 		case f.Offset < end:
 			return fmt.Errorf("field %q at offset %d overlaps the one before, which ends at %d: %w", f.Name, f.Offset, end, ErrSchema)
 		case f.Offset > s.ItemSize || size > uint64(s.ItemSize-f.Offset):
@@ -125,6 +130,8 @@ func (s Schema) validateFields() error {
 	}
 	return nil
 }
+
+func byOffset(a, b Field) int { return cmp.Compare(a.Offset, b.Offset) }
 
 func (f Field) size() (uint64, error) {
 	if f.Offset < 0 {

@@ -17,7 +17,8 @@ var goTypes = map[reflect.Kind]string{
 	reflect.Float32: "<f4", reflect.Float64: "<f8", reflect.Complex64: "<c8", reflect.Complex128: "<c16",
 }
 
-// Array is the schema of one C-contiguous array of T.
+// Array is the schema of one C-contiguous array of T. A shape that cannot be is
+// refused when the ring is made; see [Schema.Validate].
 func Array[T Scalar](shape ...int) Schema {
 	t := reflect.TypeFor[T]()
 	return Schema{Kind: KindArray, DType: goTypes[t.Kind()], Shape: shape, ItemSize: int(t.Size())}
@@ -34,7 +35,7 @@ func StructOf[T any](shape ...int) (Schema, error) {
 	var fields []Field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Name == "_" {
+		if f.Name == "_" && pointerFree(f.Type) {
 			continue
 		}
 		dtype, dims, err := elements(f.Type)
@@ -48,6 +49,24 @@ func StructOf[T any](shape ...int) (Schema, error) {
 		fields = append(fields, Field{Name: name, DType: dtype, Offset: int(f.Offset), Shape: dims})
 	}
 	return Records(int(t.Size()), fields, shape...)
+}
+
+// pointerFree reports whether a value of t is nothing but its bytes. Padding must be:
+// a T that is copied out of a segment lies where the garbage collector looks.
+func pointerFree(t reflect.Type) bool {
+	switch k := t.Kind(); k {
+	case reflect.Array:
+		return pointerFree(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !pointerFree(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	default:
+		return k >= reflect.Bool && k <= reflect.Complex128
+	}
 }
 
 // elements is the dtype and shape of a field's type.

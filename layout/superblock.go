@@ -166,7 +166,8 @@ func (s *Superblock) validate(h *[ImmutableSize]byte) error {
 		{s.MaxConsumers >= 1, "max_consumers", uint64(s.MaxConsumers)},
 		{s.MaxProducers+s.MaxConsumers <= MaxParticipants, "max_producers + max_consumers", uint64(s.MaxProducers + s.MaxConsumers)},
 		{s.InfoLen >= 1 && s.InfoLen <= MaxInfo, "info_len", uint64(s.InfoLen)},
-		{s.GPUOff == 0 && s.GPUSize == 0, "gpu_off", s.GPUOff},
+		{s.GPUOff == 0, "gpu_off", s.GPUOff}, // both come with a feature that was refused above
+		{s.GPUSize == 0, "gpu_size", s.GPUSize},
 	}); err != nil {
 		return err
 	}

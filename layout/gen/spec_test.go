@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"example.com/goring/layout"
+)
+
+var (
+	row  = regexp.MustCompile(`(?m)^\| (\d+) \| \S+ \| (\w+) \|`)
+	code = regexp.MustCompile("(\\d+) `([^`]+)`")
+)
+
+// section is the text of the spec between two headings.
+func section(t *testing.T, spec, from, to string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(spec, "\n"+from)
+	text, _, ended := strings.Cut(rest, "\n"+to)
+	if !found || !ended {
+		t.Fatalf("the spec has no text between %q and %q", from, to)
+	}
+	return text
+}
+
+// What the spec says is the law; what the generated files say must be the same.
+func TestConstantsAreThoseOfTheSpec(t *testing.T) {
+	b, err := os.ReadFile("../../spec/LAYOUT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := string(b)
+	values := map[string]uint64{}
+	for _, g := range groups {
+		for _, c := range g.values {
+			values[c.name] = c.value
+		}
+	}
+	seen := 0
+	check := func(text, prefix string) {
+		for _, m := range row.FindAllStringSubmatch(text, -1) {
+			name := prefix + strings.ToUpper(m[2])
+			if m[2] == "reserved" {
+				continue
+			}
+			seen++
+			got, ok := values[name]
+			if !ok { // participants' times go by their names without the unit
+				got, ok = values[strings.TrimSuffix(name, "_NS")]
+			}
+			if strconv.FormatUint(got, 10) != m[1] || !ok {
+				t.Errorf("%s is %d, the spec says %s", name, got, m[1])
+			}
+		}
+	}
+	check(section(t, spec, "## 2. Superblock", "## 3. Participants"), "OFF_")
+	check(section(t, spec, "## 3. Participants", "## 4. Slot header"), "PART_")
+	if want := 30 + 9 + 10; seen != want {
+		t.Errorf("the tables have %d rows, want %d", seen, want)
+	}
+
+	text := section(t, spec, "Codes of the tensor descriptor:", "\n**Metadata**")
+	codes := code.FindAllStringSubmatch(text, -1)
+	if len(codes) != len(layout.Codes()) {
+		t.Fatalf("the spec has %d codes, want %d", len(codes), len(layout.Codes()))
+	}
+	for i, c := range layout.Codes() {
+		if codes[i][1] != strconv.Itoa(int(c)) || codes[i][2] != c.String() {
+			t.Errorf("code %d is %s, the spec says %s %s", c, c, codes[i][1], codes[i][2])
+		}
+	}
+}
