@@ -49,9 +49,6 @@ func Create(name string, schema layout.Schema, opts ...Option) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create ring %q: %w", name, err)
 	}
-	if sb.Mode != layout.ModeQueue {
-		return nil, fmt.Errorf("create ring %q: mode %s: %w by this version", name, sb.Mode, ErrUnsupported)
-	}
 	fd, err := createSegment(path, &sb, info, c.access)
 	if err != nil {
 		return nil, fmt.Errorf("create ring %q: %w", name, err)

@@ -32,7 +32,9 @@ var (
 	ErrName = errors.New("bad ring name")
 	// ErrOption: an option makes no sense, or not here.
 	ErrOption = errors.New("bad option")
-	// ErrUnsupported: the layout knows it, this version of the library does not.
+	// ErrLapped: the producer of an overwrite ring has overwritten the message.
+	ErrLapped = errors.New("message was overwritten while it was read")
+	// ErrUnsupported: not in this mode of ring.
 	ErrUnsupported = errors.New("not supported")
 
 	// ErrExist and ErrNotExist are fs.ErrExist and fs.ErrNotExist.

@@ -79,38 +79,74 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 	return d, nil
 }
 
-// Release gives the slot back to the producers. Releasing twice panics.
-func (m Message) Release() {
-	m.check("Release")
-	// Sequentially consistent: pairs with the producer's load of FREE, and is
-	// ordered before the load of the waiting flag in Notify.
-	m.header().word.Store(freeWord(m.at.lap + 1))
+// Release gives the slot back to the producers. Releasing twice panics. On overwrite
+// rings, whose producer waits for nobody, it is ErrLapped when the message was
+// overwritten while it was on loan: what was read of it is not to be used. On all other
+// rings it is nil.
+func (m Message) Release() error {
+	switch m.c.side {
+	case sideGated:
+		if m.c.closed || m.c.again.has(m.at) || !m.c.cur.release(m.Seq(), 1) {
+			panic("goring: Release" + notHeld)
+		}
+	case sideLossy:
+		if !m.whole() {
+			return fmt.Errorf("message %d of ring %q: %w", m.Seq(), m.c.ring.name, ErrLapped)
+		}
+		return nil
+	default:
+		m.check("Release")
+		// Sequentially consistent: pairs with the producer's load of FREE, and is
+		// ordered before the load of the waiting flag in Notify.
+		m.header().word.Store(freeWord(m.at.lap + 1))
+	}
 	m.c.room.Notify()
+	return nil
 }
 
-// Requeue gives the message back: a consumer (this one, when it is alone) gets it
-// again, with Redelivered one higher.
+// Valid reports whether what has been read of the message so far is what was written.
+// Only on overwrite rings can it be false.
+func (m Message) Valid() bool { return m.c.side != sideLossy || m.whole() }
+
+// Requeue gives the message back: a consumer gets it again, with Redelivered one
+// higher. Alone, and in the broadcast modes, that is this consumer itself; the latter
+// do not count, since others read the same message.
 func (m Message) Requeue() {
 	m.check("Requeue")
 	c := m.c
-	m.header().countRedelivery()
-	if c.owner != 0 {
+	switch c.side {
+	case sideShared:
+		m.header().countRedelivery()
 		m.header().word.Store(readyWord(m.at.lap))
 		c.s.requeued()
 		return
+	case sideAlone:
+		m.header().countRedelivery()
 	}
 	c.again.push(m.at)
 }
 
 // held reports whether the loan is still open.
 func (m Message) held() bool {
-	return !m.c.closed && m.header().word.Load() == m.word && !m.c.again.has(m.at)
+	if m.c.closed || m.c.again.has(m.at) {
+		return false
+	}
+	switch m.c.side {
+	case sideGated:
+		return m.c.cur.holds(m.Seq())
+	case sideLossy:
+		return true // there is nothing to give back
+	default:
+		return m.header().word.Load() == m.word
+	}
 }
 
 func (m Message) check(op string) {
 	if m.c == nil || !m.held() {
-		panic("goring: " + op + " of a message that is not held (released or requeued twice, or after Close)")
+		panic("goring: " + op + notHeld)
 	}
 }
+
+const notHeld = " of a message that is not held (released or requeued twice, or after Close)"
 
 func (m Message) header() *slotHeader { return m.c.s.header(m.at.idx) }

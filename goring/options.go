@@ -42,7 +42,7 @@ func (c *config) note(name string, ok use) { c.given = append(c.given, given{nam
 
 func configure(what use, opts []Option) (*config, error) {
 	c := &config{
-		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxConsumers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue, Creator: thisProgram()},
+		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue, Creator: thisProgram()},
 		dir:    defaultDir(),
 		access: shm.Access{GID: -1},
 		as:     filepath.Base(os.Args[0]),
@@ -55,8 +55,17 @@ func configure(what use, opts []Option) (*config, error) {
 			return nil, fmt.Errorf("option %s has no meaning here: %w", g.name, ErrOption)
 		}
 	}
+	if c.plan.MaxConsumers == 0 {
+		c.plan.MaxConsumers = 1
+		if c.plan.Mode != layout.ModeQueue {
+			c.plan.MaxConsumers = broadcastSeats
+		}
+	}
 	return c, nil
 }
+
+// broadcastSeats is how many consumers a broadcast ring has seats for unless told.
+const broadcastSeats = 32
 
 // defaultDir is GORING_DIR or /dev/shm.
 func defaultDir() string {
@@ -77,14 +86,23 @@ func Producers(n int) Option {
 	return func(c *config) { c.note("Producers", forCreate); c.plan.MaxProducers = n }
 }
 
-// Consumers sets how many consumers may be in the ring at once; each message goes
-// to exactly one. With 1, the default, the consumer needs no read-modify-write.
+// Consumers sets how many consumers may be in the ring at once. In queue mode each
+// message goes to exactly one of them, and with 1, the default, the consumer needs no
+// read-modify-write; in the broadcast modes each gets all, and the default is 32.
 // Producers and consumers together are at most 63.
 func Consumers(n int) Option {
-	return func(c *config) { c.note("Consumers", forCreate); c.plan.MaxConsumers = n }
+	return func(c *config) {
+		c.note("Consumers", forCreate)
+		if c.plan.MaxConsumers = n; n == 0 {
+			c.plan.MaxConsumers = -1 // not the default: refused with the others
+		}
+	}
 }
 
-// Mode sets how messages are shared out; layout.ModeQueue without it.
+// Mode sets how messages are shared out. layout.ModeQueue, the default: each goes to
+// exactly one consumer. layout.ModeBroadcast: each goes to all who have joined; the
+// slowest one holds the producer up. layout.ModeOverwrite: the same, but the producer
+// waits for nobody, and a consumer that is too slow learns how many it lost.
 func Mode(m layout.Mode) Option {
 	return func(c *config) { c.note("Mode", forCreate); c.plan.Mode = m }
 }

@@ -21,9 +21,11 @@ type Producer struct {
 	data futex.Event // consumers sleep here
 
 	pos      position // the next number to reserve
-	owner    uint64   // seat number in the words of a shared side, 0 when alone
-	reserved bool     // a Slot or WriteBatch is open
-	stamped  bool     // the ring wants timestamps
+	side     side
+	owner    uint64 // seat number in the words of a shared side, else 0
+	gate     uint64 // broadcast: the slowest consumer's cursor when last looked at
+	reserved bool   // a Slot or WriteBatch is open
+	stamped  bool   // the ring wants timestamps
 	closed   bool
 }
 
@@ -31,17 +33,46 @@ func newProducer(r *Ring, seat *Seat, strategy Strategy) *Producer {
 	s := r.slots
 	p := &Producer{
 		ring: r, s: s, seat: seat,
-		wait:    newWaiter(futex.Event{Ev: s.roomEv, Waiting: s.roomWaiting}, s.shutdown, strategy),
-		data:    futex.Event{Ev: s.dataEv, Waiting: s.dataWaiting},
+		wait:    newWaiter(s.roomEvent(), s.shutdown, strategy, seat.reapOthers),
+		data:    s.dataEvent(),
 		pos:     s.firstUnwritten(),
+		side:    sideOf(s.mode, r.sb.MaxProducers),
 		stamped: r.sb.Timestamps(),
 	}
-	if r.sb.MaxProducers > 1 {
+	switch {
+	case p.side == sideShared:
 		p.owner = uint64(seat.Number())
-	} else if r.sb.MaxConsumers == 1 {
+	case p.side != sideAlone:
+		h := p.pos.number(s.count)
+		s.head.Store(h) // a predecessor may have died before it did; before the first gate
+		p.gate = s.slowest(h)
+	case r.sb.MaxConsumers == 1:
 		s.clearAfter(p.pos)
 	}
 	return p
+}
+
+// side is how a participant and those of its role share a ring. It decides the path of
+// every operation.
+type side uint8
+
+const (
+	sideAlone  side = iota // queue, the only one of its role: stores only
+	sideShared             // queue, one of several: compare and swap
+	sideGated              // broadcast: cursors
+	sideLossy              // broadcast with overwrite
+)
+
+func sideOf(mode layout.Mode, seats int) side {
+	switch {
+	case mode == layout.ModeBroadcast:
+		return sideGated
+	case mode == layout.ModeOverwrite:
+		return sideLossy
+	case seats > 1:
+		return sideShared
+	}
+	return sideAlone
 }
 
 // Reserve waits for a free slot and lends it to the caller, who fills
@@ -98,6 +129,21 @@ func (p *Producer) TryWrite(b []byte) error {
 	return nil
 }
 
+// Retract takes back a message that no consumer has taken yet, and reports whether it
+// did: it is then never delivered and its slot is free. seq is [Slot.Seq]. It is for
+// queues of several consumers (elsewhere it reports false), and for any goroutine.
+func (p *Producer) Retract(seq uint64) bool {
+	if p.ring.sb.Mode != layout.ModeQueue || p.ring.sb.MaxConsumers == 1 {
+		return false
+	}
+	at := positionOf(seq, p.s.count)
+	if !p.s.header(at.idx).word.CompareAndSwap(readyWord(at.lap), freeWord(at.lap+1)) {
+		return false
+	}
+	p.s.roomEvent().Notify()
+	return true
+}
+
 // Close gives the seat back. An open reservation is aborted. What was committed
 // stays in the ring.
 func (p *Producer) Close() error {
@@ -117,11 +163,17 @@ func (p *Producer) grab() bool {
 	if p.reserved || p.closed || p.s.shutdown.Load() != 0 {
 		return false
 	}
-	if p.owner != 0 {
+	switch p.side {
+	case sideShared:
 		return p.grabShared(true)
+	case sideGated:
+		return p.passGate()
+	case sideLossy:
+		return true
+	default:
+		// Pairs with the consumer's release: FREE of this lap means that it has let go.
+		return p.s.header(p.pos.idx).word.Load() == freeWord(p.pos.lap)
 	}
-	// Pairs with the consumer's release: FREE of this lap means that it has let go.
-	return p.s.header(p.pos.idx).word.Load() == freeWord(p.pos.lap)
 }
 
 // grabShared walks from the hint and reserves the first FREE slot by CAS.
@@ -168,8 +220,11 @@ func (p *Producer) waitRoom(ctx context.Context) error {
 	}
 	var corrupt error
 	err := p.wait.wait(ctx, func(final bool) bool {
-		if p.owner != 0 {
+		switch p.side {
+		case sideShared:
 			return p.grabShared(!final)
+		case sideGated:
+			return p.passGate()
 		}
 		w := p.s.header(p.pos.idx).word.Load()
 		if wordLap(w) > p.pos.lap || wordLap(w) == p.pos.lap && w != freeWord(p.pos.lap) {
@@ -188,6 +243,9 @@ func (p *Producer) waitRoom(ctx context.Context) error {
 // open hands out the slot that grab or waitRoom made ours.
 func (p *Producer) open() Slot {
 	p.reserved = true
+	if p.side == sideLossy {
+		p.overwriting(p.pos, 1)
+	}
 	return Slot{p: p, at: p.pos, size: uint32(p.s.bytes)}
 }
 
@@ -195,6 +253,9 @@ func (p *Producer) open() Slot {
 func (p *Producer) committed(k uint64) {
 	p.reserved = false
 	p.pos = p.pos.plus(k, p.s.count)
+	if p.side >= sideGated {
+		p.s.head.Store(p.pos.number(p.s.count)) // behind the words: what is before head is there
+	}
 	p.data.Notify()
 }
 

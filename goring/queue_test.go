@@ -123,7 +123,7 @@ func TestReleaseTwicePanics(t *testing.T) {
 		check(t, p.TryWrite([]byte("x")))
 		m := read(t, c)
 		m.Release()
-		mustPanic(t, "a second Release", m.Release)
+		mustPanic(t, "a second Release", func() { _ = m.Release() })
 		mustPanic(t, "Requeue after Release", m.Requeue)
 	})
 }
@@ -163,7 +163,7 @@ func TestRequeueComesAgainFirst(t *testing.T) {
 		}
 		a, b := read(t, c), read(t, c)
 		b.Requeue()
-		mustPanic(t, "Release after Requeue", b.Release)
+		mustPanic(t, "Release after Requeue", func() { _ = b.Release() })
 		a.Requeue()
 		seen := map[byte]int{}
 		for range 3 {
@@ -211,7 +211,7 @@ func TestCloseGivesBackWhatWasTaken(t *testing.T) {
 	}
 	m := read(t, c)
 	check(t, c.Close())
-	mustPanic(t, "Release after Close", m.Release)
+	mustPanic(t, "Release after Close", func() { _ = m.Release() })
 	got := []byte{}
 	for range 3 {
 		m := read(t, d)

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"example.com/goring/internal/futex"
 	"example.com/goring/layout"
 )
 
@@ -65,7 +64,7 @@ func (s *slots) giveBack(owner uint64) (any bool) {
 // were stored before: a consumer that sees the new generation finds them.
 func (s *slots) requeued() {
 	s.requeueGen.Add(1)
-	futex.Event{Ev: s.dataEv, Waiting: s.dataWaiting}.Notify()
+	s.dataEvent().Notify()
 }
 
 // countRedelivery adds one to the header's count, which stops at 255.

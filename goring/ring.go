@@ -23,7 +23,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/goring/internal/futex"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
@@ -43,6 +42,8 @@ type Ring struct {
 	mu     sync.Mutex
 	users  int // seats that still need the mapping
 	closed bool
+
+	reaping sync.Mutex // locks on fd are the same for all goroutines
 }
 
 // attach validates the segment behind fd, which it owns from here on, and maps it.
@@ -61,9 +62,6 @@ func (r *Ring) load() (err error) {
 	}
 	if r.sb.ROCompat != 0 {
 		return fmt.Errorf("to join it needs the features %#x, which this version lacks: %w", r.sb.ROCompat, ErrFeature)
-	}
-	if r.sb.Mode != layout.ModeQueue {
-		return fmt.Errorf("mode %s: %w by this version", r.sb.Mode, ErrUnsupported)
 	}
 	return r.mapSegment()
 }
@@ -109,6 +107,10 @@ func (r *Ring) mapSegment() (err error) {
 		return err
 	}
 	r.slots = newSlots(&r.sb, r.control.Base, r.payload.Base, mirror)
+	first, last := r.seats(RoleConsumer)
+	for n := first; n <= last; n++ {
+		r.slots.readers = append(r.slots.readers, r.seatWords(n))
+	}
 	return nil
 }
 
@@ -159,8 +161,8 @@ func (r *Ring) Shutdown() error {
 	}
 	s := r.slots
 	s.shutdown.Store(1)
-	futex.Event{Ev: s.dataEv, Waiting: s.dataWaiting}.Broadcast()
-	futex.Event{Ev: s.roomEv, Waiting: s.roomWaiting}.Broadcast()
+	s.dataEvent().Broadcast()
+	s.roomEvent().Broadcast()
 	return nil
 }
 

@@ -138,7 +138,7 @@ func TestCreateRefusesNonsenseAndLeavesNothing(t *testing.T) {
 		{"x", ok, []Option{Producers(40), Consumers(30)}, nil, "70"},
 		{"x", ok, []Option{MaxMeta(1 << 20)}, nil, "1048576"},
 		{"x", ok, []Option{AllowGroup()}, ErrOption, "AllowGroup"},
-		{"x", ok, []Option{Mode(layout.ModeBroadcast)}, ErrUnsupported, "broadcast"},
+		{"x", ok, []Option{Mode(layout.ModeBroadcast), Producers(2)}, layout.ErrPlan, "broadcast"},
 		{"x", layout.Bytes(0), nil, nil, "0"},
 		{"x", layout.Array[int32](0, 4), nil, nil, "0"},
 		{"x", layout.Bytes(1 << 30), []Option{Slots(1 << 20)}, ErrNoSpace, "--shm-size"},

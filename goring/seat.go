@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"example.com/goring/internal/futex"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
@@ -72,20 +72,28 @@ func (r *Ring) sit(role Role, as string) (*Seat, error) {
 		return nil, err
 	}
 	first, last := r.seats(role)
-	for n := first; n <= last; n++ {
-		ok, err := shm.TryLock(fd, layout.LockBase+int64(n))
-		if err != nil {
-			_ = unix.Close(fd)
-			return nil, err
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		for n := first; n <= last; n++ {
+			ok, err := shm.TryLock(fd, layout.LockBase+int64(n))
+			if err != nil {
+				_ = unix.Close(fd)
+				return nil, err
+			}
+			if ok {
+				r.enter(n, as)
+				return &Seat{ring: r, number: n, fd: fd}, nil
+			}
 		}
-		if ok {
-			r.enter(n, as)
-			return &Seat{ring: r, number: n, fd: fd}, nil
+		if time.Since(start) > reaperTime {
+			break
 		}
 	}
 	_ = unix.Close(fd)
 	return nil, fmt.Errorf("ring %q takes %d %s(s) at once, held by %s: %w", r.name, last-first+1, role, r.holders(first, last), ErrBusy)
 }
+
+// reaperTime is how long a seat without a holder may be locked by who reaps it.
+const reaperTime = 5 * time.Millisecond
 
 // seats are the numbers of a role's seats.
 func (r *Ring) seats(role Role) (first, last int) {
@@ -104,55 +112,55 @@ func (r *Ring) holders(first, last int) string {
 	return strings.Join(who, ", ")
 }
 
-// enter fills seat n's entry; its lock is held.
+// enter fills seat n's entry; its lock is held. The order of the stores is the spec's.
 func (r *Ring) enter(n int, as string) {
 	r.reap(n) // the one before may have died here
-	base := r.sb.Participant(n)
-	r.word32(base + layout.PartEpoch).Add(1)
+	seat, head := r.seatWords(n), r.slots.head
+	seat.epoch.Add(1)
+	seat.flags.Store(0)
+	seat.lost.Store(0)
+	seat.cursor.Store(head.Load())
 	layout.PutParticipant(r.participant(n), layout.Participant{
 		PID:       uint32(os.Getpid()),
 		StartTime: startTime(),
 		JoinedNS:  time.Now().UnixNano(),
 		Name:      as,
 	})
-	r.word32(base + layout.PartState).Store(layout.PartInUse) // before the first word is touched
+	seat.state.Store(layout.PartInUse) // before the first word is touched
+	seat.cursor.Store(head.Load())     // a producer that did not see the seat yet may have gone on
 }
 
-// reap repairs what a dead participant left. Its lock is held. The order of the
-// steps is the spec's: whoever dies in here leaves it to be done again.
-func (r *Ring) reap(n int) {
-	state := r.word32(r.sb.Participant(n) + layout.PartState)
-	if state.Load() != layout.PartInUse {
-		return
-	}
-	r.slots.abortWriting(uint64(n))
-	r.slots.giveBack(uint64(n))
-	r.slots.requeueGen.Add(1)
-	futex.Event{Ev: r.slots.dataEv, Waiting: r.slots.dataWaiting}.Broadcast()
-	futex.Event{Ev: r.slots.roomEv, Waiting: r.slots.roomWaiting}.Broadcast()
-	state.Store(layout.PartFree)
+// seatWords are the words of a seat that other participants read.
+type seatWords struct {
+	state, epoch, flags *atomic.Uint32
+	cursor, lost        *atomic.Uint64
 }
 
-// abortWriting marks what a dead producer was writing as never having been.
-func (s *slots) abortWriting(owner uint64) {
-	for i := range s.count {
-		h := s.header(i)
-		w := h.word.Load()
-		if wordState(w) == layout.StateWriting && wordOwner(w) == owner {
-			h.word.CompareAndSwap(w, abortedWord(wordLap(w), owner))
-		}
+func (r *Ring) seatWords(n int) seatWords {
+	base := r.sb.Participant(n)
+	return seatWords{
+		state:  r.word32(base + layout.PartState),
+		epoch:  r.word32(base + layout.PartEpoch),
+		flags:  r.word32(base + layout.PartFlags),
+		cursor: r.word64(base + layout.PartCursor),
+		lost:   r.word64(base + layout.PartLost),
 	}
 }
+
+// reapOthers is what everybody who waits does at the end of a slice. An error means a
+// file system without locks, which joining would have met before.
+func (s *Seat) reapOthers() { _, _ = s.ring.reapDead(s.fd, s.number) }
 
 // Leave gives the seat back. Its owner holds no slot any more.
 func (s *Seat) Leave() error {
 	if s.fd < 0 {
 		return nil
 	}
-	s.ring.word32(s.ring.sb.Participant(s.number) + layout.PartState).Store(layout.PartFree)
+	s.ring.seatWords(s.number).state.Store(layout.PartFree)
 	fd := s.fd
 	s.fd = -1
 	err := unix.Close(fd) // and with it the lock
+	s.ring.slots.gateMoved()
 	if e := s.ring.release(); err == nil {
 		err = e
 	}

@@ -28,11 +28,14 @@ type slots struct {
 	bytes   uint64 // payload capacity of a slot
 	metaOff uintptr
 	maxMeta uint64
+	mode    layout.Mode
 	fixed   bool // every message has exactly bytes bytes
 	mirror  bool // a run of payloads may cross the wrap
 
 	shutdown, dataEv, dataWaiting, roomEv, roomWaiting *atomic.Uint32
-	putHint, takeHint, requeueGen                      *atomic.Uint64
+	putHint, takeHint, requeueGen, head                *atomic.Uint64
+
+	readers []seatWords // of the consumers, for the gate of a broadcast ring
 }
 
 // newSlots binds the geometry in sb, which has been validated, to the memory of
@@ -47,6 +50,7 @@ func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror boo
 		bytes:   sb.SlotBytes,
 		metaOff: uintptr(sb.MetaOff()),
 		maxMeta: uint64(sb.MaxMeta),
+		mode:    sb.Mode,
 		fixed:   sb.Kind == layout.KindArray || sb.Kind == layout.KindStruct,
 		mirror:  mirror,
 
@@ -58,6 +62,7 @@ func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror boo
 		putHint:     (*atomic.Uint64)(unsafe.Add(control, layout.OffPutHint)),
 		takeHint:    (*atomic.Uint64)(unsafe.Add(control, layout.OffTakeHint)),
 		requeueGen:  (*atomic.Uint64)(unsafe.Add(control, layout.OffRequeueGen)),
+		head:        (*atomic.Uint64)(unsafe.Add(control, layout.OffHead)),
 	}
 	if sb.Inline() {
 		s.payload = unsafe.Add(control, sb.DataOff)

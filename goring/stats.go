@@ -14,11 +14,11 @@ import (
 type Stats struct {
 	Slots     uint64
 	Published uint64 // numbers used up so far, aborted ones included
-	Released  uint64 // numbers before this one are all released
-	Ready     uint64 // messages waiting
+	Released  uint64 // numbers before this one are all released; overwrite: overwritten
+	Ready     uint64 // messages waiting; broadcast: for the slowest consumer
 	Taken     uint64 // messages lent to one of several consumers
 	Writing   uint64 // slots reserved by one of several producers
-	Free      uint64
+	Free      uint64 // slots that can be written without waiting for anybody
 	Shutdown  bool
 
 	Participants []Participant
@@ -32,6 +32,11 @@ type Participant struct {
 	PID    int       // for people; a pid means nothing across containers
 	Joined time.Time // when it took the seat
 	Alive  bool      // what the kernel says, right across containers and zombies
+
+	Holds  []uint64 // numbers of the messages it is writing or has taken, where words say so
+	Cursor uint64   // broadcast modes, consumers: next number it will read
+	Lag    uint64   // broadcast modes, consumers: messages published and not read
+	Lost   uint64   // overwrite, consumers: messages it was too slow for
 }
 
 // Stats looks at every slot word once.
@@ -40,34 +45,58 @@ func (r *Ring) Stats() (Stats, error) {
 		return Stats{}, err
 	}
 	defer func() { _ = r.release() }()
-	s := r.slots
-	st := Stats{
-		Slots:     s.count,
-		Published: s.firstUnwritten().number(s.count),
-		Released:  s.firstUnreleased().number(s.count),
-		Shutdown:  s.shutdown.Load() != 0,
+	st := Stats{Slots: r.slots.count, Shutdown: r.slots.shutdown.Load() != 0}
+	holds := map[int][]uint64{}
+	if r.sb.Mode == layout.ModeQueue {
+		r.slots.countWords(&st, holds)
+	} else {
+		r.slots.countCursors(&st)
 	}
+	return st, r.look(&st, holds)
+}
+
+// countWords counts the states of a queue's words, and what each seat holds.
+func (s *slots) countWords(st *Stats, holds map[int][]uint64) {
+	st.Published = s.firstUnwritten().number(s.count)
+	st.Released = s.firstUnreleased().number(s.count)
 	for i := range s.count {
-		switch wordState(s.header(i).word.Load()) {
+		w := s.header(i).word.Load()
+		switch n, owner := wordLap(w)*s.count+i, int(wordOwner(w)); wordState(w) {
 		case layout.StateFree:
 			st.Free++
 		case layout.StateWriting:
 			st.Writing++
+			holds[owner] = append(holds[owner], n)
 		case layout.StateReady:
 			st.Ready++
 		case layout.StateTaken:
 			st.Taken++
+			holds[owner] = append(holds[owner], n)
 		}
 	}
-	return st, r.look(&st)
+}
+
+// countCursors counts what the slowest consumer of a broadcast ring has to read, or what
+// is left of an overwritten one.
+func (s *slots) countCursors(st *Stats) {
+	st.Published = s.head.Load()
+	if s.mode == layout.ModeOverwrite {
+		st.Ready = min(st.Published, s.count)
+		st.Free = s.count
+	} else {
+		st.Ready = min(st.Published-s.slowest(st.Published), s.count)
+		st.Free = s.count - st.Ready
+	}
+	st.Released = st.Published - st.Ready
 }
 
 // look adds the seats in use.
-func (r *Ring) look(st *Stats) error {
+func (r *Ring) look(st *Stats, holds map[int][]uint64) error {
 	for _, role := range []Role{RoleProducer, RoleConsumer} {
 		first, last := r.seats(role)
 		for n := first; n <= last; n++ {
-			if r.word32(r.sb.Participant(n)+layout.PartState).Load() != layout.PartInUse {
+			seat := r.seatWords(n)
+			if seat.state.Load() != layout.PartInUse {
 				continue
 			}
 			// The ring's own description holds no seat, so every holder is seen.
@@ -76,9 +105,14 @@ func (r *Ring) look(st *Stats) error {
 				return fmt.Errorf("ring %q: %w", r.name, err)
 			}
 			e := r.entry(n)
-			st.Participants = append(st.Participants, Participant{
-				Seat: n, Role: role, Name: e.Name, PID: int(e.PID), Joined: time.Unix(0, e.JoinedNS), Alive: alive,
-			})
+			p := Participant{
+				Seat: n, Role: role, Name: e.Name, PID: int(e.PID), Joined: time.Unix(0, e.JoinedNS), Alive: alive, Holds: holds[n],
+			}
+			if role == RoleConsumer && r.sb.Mode != layout.ModeQueue {
+				p.Cursor, p.Lost = seat.cursor.Load(), seat.lost.Load()
+				p.Lag = st.Published - min(p.Cursor, st.Published)
+			}
+			st.Participants = append(st.Participants, p)
 		}
 	}
 	return nil

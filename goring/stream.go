@@ -42,6 +42,9 @@ func (c *Consumer) Reader(ctx context.Context) (io.Reader, error) {
 	if k := c.ring.sb.Kind; k != layout.KindBytes {
 		return nil, fmt.Errorf("ring %q carries %s, not bytes: %w", c.ring.name, k, ErrSchema)
 	}
+	if c.side == sideLossy {
+		return nil, fmt.Errorf("a stream over ring %q, whose producer overwrites, would have holes: %w", c.ring.name, ErrUnsupported)
+	}
 	return &streamReader{ctx: ctx, c: c}, nil
 }
 
@@ -99,6 +102,6 @@ func (r *streamReader) next() (err error) {
 // drop forgets n bytes and releases the message with its last one.
 func (r *streamReader) drop(n int) {
 	if r.rest = r.rest[n:]; len(r.rest) == 0 {
-		r.m.Release()
+		_ = r.m.Release() // nil but on overwrite rings, which have no streams
 	}
 }

@@ -60,6 +60,8 @@ type waiter struct {
 	event    futex.Event
 	shutdown *atomic.Uint32
 	strategy Strategy
+	tend     func()        // looks after dead peers
+	tended   time.Time     // when it last did
 	budget   time.Duration // of the yielding phase, 0: sleep at once
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
@@ -67,8 +69,8 @@ type waiter struct {
 	rang chan struct{} // closed when that wake is over
 }
 
-func newWaiter(e futex.Event, shutdown *atomic.Uint32, s Strategy) waiter {
-	w := waiter{event: e, shutdown: shutdown, strategy: s, budget: spinMost}
+func newWaiter(e futex.Event, shutdown *atomic.Uint32, s Strategy, tend func()) waiter {
+	w := waiter{event: e, shutdown: shutdown, strategy: s, tend: tend, tended: time.Now(), budget: spinMost}
 	if s == Park || runtime.NumCPU() == 1 && s == Adaptive {
 		w.budget = 0
 	}
@@ -113,6 +115,9 @@ func (w *waiter) spin(ctx context.Context, look func(bool) bool) error {
 			if done, err := w.closed(ctx, look); done {
 				return err
 			}
+			if w.sliceOver() && look(true) {
+				return nil
+			}
 			futex.Yield() // a peer that shares this core must get to run
 		}
 	}
@@ -154,9 +159,8 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 		if limited {
 			d = max(min(d, time.Until(deadline)), time.Microsecond)
 		}
-		before := time.Now()
 		w.event.Sleep(ticket, d)
-		if look(time.Since(before) >= d) {
+		if look(w.sliceOver()) {
 			break
 		}
 	}
@@ -164,6 +168,18 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 		w.budget = max(w.budget, 4*time.Microsecond)
 	}
 	return nil
+}
+
+// sliceOver reports whether a slice has passed since it last did, and then has looked
+// after dead peers: the next look trusts no hint.
+func (w *waiter) sliceOver() bool {
+	now := time.Now()
+	if now.Sub(w.tended) < slice {
+		return false
+	}
+	w.tended = now
+	w.tend()
+	return true
 }
 
 // watch makes ctx's end wake the sleeper. The registration is kept from wait to

@@ -65,13 +65,14 @@ func (s *slots) firstUnreleased() position {
 }
 
 // firstUnwritten is the smallest number that can still be published: where a
-// producer starts. A slot that is not FREE counts with its next lap.
+// producer starts. A slot that is not FREE counts with its next lap; in the broadcast
+// modes a WRITING one with its own, for there a dead producer's number is used again.
 func (s *slots) firstUnwritten() position {
 	best := ^uint64(0)
 	for i := range s.count {
 		w := s.header(i).word.Load()
 		lap := wordLap(w)
-		if wordState(w) != layout.StateFree {
+		if st := wordState(w); st != layout.StateFree && (st != layout.StateWriting || s.mode == layout.ModeQueue) {
 			lap++
 		}
 		best = min(best, lap*s.count+i)

@@ -84,6 +84,8 @@ const (
 
 	PartFree  = 0 // values of PartState
 	PartInUse = 1
+
+	PartDied = 1 // bit of PartFlags: the last holder was reaped
 )
 
 // A slot's header.

@@ -86,6 +86,8 @@ func (p Plan) check() error {
 		return bad("slots", p.Slots, "2 to 2147483648")
 	case p.MaxProducers < 1:
 		return bad("producers", p.MaxProducers, "1 or more")
+	case p.Mode != ModeQueue && p.MaxProducers > 1:
+		return bad("producers", p.MaxProducers, "1 in mode "+p.Mode.String())
 	case p.MaxConsumers < 1:
 		return bad("consumers", p.MaxConsumers, "1 or more")
 	case p.MaxProducers > MaxParticipants || p.MaxConsumers > MaxParticipants || p.MaxProducers+p.MaxConsumers > MaxParticipants:

@@ -162,7 +162,7 @@ func (s *Superblock) validate(h *[ImmutableSize]byte) error {
 		{s.SlotBytes >= 1 && s.SlotBytes <= MaxSlotBytes, "slot_bytes", s.SlotBytes},
 		{s.TotalSize < maxTotal && s.TotalSize%pageAlign == 0, "total_size", s.TotalSize},
 		{le.Uint32(h[OffParticipantStride:]) == ParticipantSize, "participant_stride", uint64(le.Uint32(h[OffParticipantStride:]))},
-		{s.MaxProducers >= 1, "max_producers", uint64(s.MaxProducers)},
+		{s.MaxProducers >= 1 && (s.Mode == ModeQueue || s.MaxProducers == 1), "max_producers", uint64(s.MaxProducers)},
 		{s.MaxConsumers >= 1, "max_consumers", uint64(s.MaxConsumers)},
 		{s.MaxProducers+s.MaxConsumers <= MaxParticipants, "max_producers + max_consumers", uint64(s.MaxProducers + s.MaxConsumers)},
 		{s.InfoLen >= 1 && s.InfoLen <= MaxInfo, "info_len", uint64(s.InfoLen)},

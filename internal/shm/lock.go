@@ -22,6 +22,15 @@ func TryLock(fd int, at int64) (bool, error) {
 	}
 }
 
+// Unlock gives back what TryLock took for this description.
+func Unlock(fd int, at int64) error {
+	l := unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: 1}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l); err != nil {
+		return fmt.Errorf("unlock byte %d: %w", at, err)
+	}
+	return nil
+}
+
 // Locked reports whether another description holds the lock on one byte.
 func Locked(fd int, at int64) (bool, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}

@@ -30,9 +30,15 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 	p.reserved = true
 	b := WriteBatch{p: p, at: p.pos, n: 1}
 	most := p.s.longestRun(b.at, uint64(limit))
-	if p.owner == 0 {
+	switch p.side {
+	case sideAlone:
 		b.n = max(p.s.runOf(b.at, most, layout.StateFree), 1)
-	} else {
+	case sideGated:
+		b.n = min(most, p.ahead())
+	case sideLossy:
+		b.n = most
+		p.overwriting(b.at, b.n)
+	default:
 		for b.n < most && p.grabNext(b.at.plus(b.n, p.s.count)) {
 			b.n++
 		}
@@ -198,111 +204,4 @@ func (p *Producer) WriteAll(ctx context.Context, b []byte) (int, error) {
 		rest = rest[w.Len()*size:]
 	}
 	return done, nil
-}
-
-// ReadBatch is a run of messages on loan, released together or one by one.
-type ReadBatch struct {
-	c  *Consumer
-	at position
-	n  uint64
-}
-
-// ReadBatch waits for a message and takes it and those that are there right behind
-// it, at most limit.
-func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) {
-	if limit < 1 {
-		return ReadBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
-	}
-	m, err := c.Read(ctx)
-	if err != nil {
-		return ReadBatch{}, err
-	}
-	b := ReadBatch{c: c, at: m.at, n: 1}
-	if m.at.next(c.s.count) != c.pos {
-		return b, nil // a given-back message stands alone
-	}
-	most := c.s.longestRun(b.at, uint64(limit))
-	if c.owner == 0 {
-		most = c.s.runOf(b.at, most, layout.StateReady)
-	}
-	for b.n < most && c.takeNext() {
-		b.n++
-	}
-	return b, nil
-}
-
-// takeNext takes the message at pos if it is there and its sizes can be.
-func (c *Consumer) takeNext() bool {
-	at := c.pos
-	h := c.s.header(at.idx)
-	if h.word.Load() != readyWord(at.lap) {
-		return false
-	}
-	if c.owner != 0 {
-		if !h.word.CompareAndSwap(readyWord(at.lap), takenWord(at.lap, c.owner)) {
-			return false
-		}
-		c.s.takeHint.Store(at.number(c.s.count) + 1)
-	}
-	c.pos = at.next(c.s.count)
-	if !c.sane(h.sizes) {
-		c.message(at, 0).Requeue() // the run ends before it; the next read reports it
-		return false
-	}
-	return true
-}
-
-// Len is how many messages the batch has.
-func (b ReadBatch) Len() int { return int(b.n) }
-
-// Seq is the number of the run's first message.
-func (b ReadBatch) Seq() uint64 { return b.at.number(b.c.s.count) }
-
-// At is message k of the batch.
-func (b ReadBatch) At(k int) Message {
-	if k < 0 || uint64(k) >= b.n {
-		panic(fmt.Sprintf("goring: message %d of a batch of %d", k, b.n))
-	}
-	at := b.at.plus(uint64(k), b.c.s.count)
-	sizes := b.c.s.header(at.idx).sizes
-	if !b.c.sane(sizes) { // it was when the batch was taken: a peer writes what it does not own
-		sizes = 0
-	}
-	return b.c.message(at, sizes)
-}
-
-// Data is the payload of all messages in one piece, on rings of fixed items whose
-// payloads lie back to back; else nil.
-func (b ReadBatch) Data() []byte {
-	if !b.c.s.fixed {
-		return nil
-	}
-	return b.c.s.contiguous(b.at, b.n)
-}
-
-// Release gives all slots of the batch back to the producers. It panics when one of
-// its messages is not held any more.
-func (b ReadBatch) Release() {
-	s := b.c.s
-	held := b.c.message(b.at, 0).word & 0xff
-	if b.c.closed || s.runOf(b.at, b.n, held) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
-		panic("goring: Release of a batch that is not held as a whole (released or requeued before, or after Close)")
-	}
-	at := b.at
-	for range b.n - 1 {
-		storeRelease(&s.header(at.idx).word, freeWord(at.lap+1))
-		at = at.next(s.count)
-	}
-	s.header(at.idx).word.Store(freeWord(at.lap + 1)) // sequentially consistent, see Message.Release
-	b.c.room.Notify()
-}
-
-// givenBack reports whether a message of the batch was requeued on its own.
-func (b ReadBatch) givenBack() bool {
-	for k := range b.n {
-		if b.c.again.has(b.at.plus(k, b.c.s.count)) {
-			return true
-		}
-	}
-	return false
 }

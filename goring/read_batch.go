@@ -1,0 +1,129 @@
+package goring
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/goring/layout"
+)
+
+// ReadBatch is a run of messages on loan, released together or one by one.
+type ReadBatch struct {
+	c  *Consumer
+	at position
+	n  uint64
+}
+
+// ReadBatch waits for a message and takes it and those that are there right behind
+// it, at most limit.
+func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) {
+	if limit < 1 {
+		return ReadBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
+	}
+	m, err := c.Read(ctx)
+	if err != nil {
+		return ReadBatch{}, err
+	}
+	b := ReadBatch{c: c, at: m.at, n: 1}
+	if m.at.next(c.s.count) != c.pos {
+		return b, nil // a given-back message stands alone
+	}
+	most := c.s.longestRun(b.at, uint64(limit))
+	if c.owner == 0 {
+		most = c.s.runOf(b.at, most, layout.StateReady)
+	}
+	for b.n < most && c.takeNext() {
+		b.n++
+	}
+	return b, nil
+}
+
+// takeNext takes the message at pos if it is there and its sizes can be.
+func (c *Consumer) takeNext() bool {
+	at := c.pos
+	h := c.s.header(at.idx)
+	if h.word.Load() != readyWord(at.lap) {
+		return false
+	}
+	if c.owner != 0 {
+		if !h.word.CompareAndSwap(readyWord(at.lap), takenWord(at.lap, c.owner)) {
+			return false
+		}
+		c.s.takeHint.Store(at.number(c.s.count) + 1)
+	}
+	c.pos = at.next(c.s.count)
+	if !c.sane(h.sizes) {
+		c.message(at, 0).Requeue() // the run ends before it; the next read reports it
+		return false
+	}
+	return true
+}
+
+// Len is how many messages the batch has.
+func (b ReadBatch) Len() int { return int(b.n) }
+
+// Seq is the number of the run's first message.
+func (b ReadBatch) Seq() uint64 { return b.at.number(b.c.s.count) }
+
+// At is message k of the batch.
+func (b ReadBatch) At(k int) Message {
+	if k < 0 || uint64(k) >= b.n {
+		panic(fmt.Sprintf("goring: message %d of a batch of %d", k, b.n))
+	}
+	at := b.at.plus(uint64(k), b.c.s.count)
+	sizes := b.c.s.header(at.idx).sizes
+	if !b.c.sane(sizes) { // it was when the batch was taken: a peer writes what it does not own
+		sizes = 0
+	}
+	return b.c.message(at, sizes)
+}
+
+// Data is the payload of all messages in one piece, on rings of fixed items whose
+// payloads lie back to back; else nil.
+func (b ReadBatch) Data() []byte {
+	if !b.c.s.fixed {
+		return nil
+	}
+	return b.c.s.contiguous(b.at, b.n)
+}
+
+// Release gives all slots of the batch back to the producers. It panics when one of
+// its messages is not held any more. On overwrite rings it is ErrLapped when the
+// producer has begun to overwrite the batch.
+func (b ReadBatch) Release() error {
+	s := b.c.s
+	switch b.c.side {
+	case sideGated:
+		if b.c.closed || b.c.again.n.Load() != 0 && b.givenBack() || !b.c.cur.release(b.Seq(), b.n) {
+			panic(notHeldAsAWhole)
+		}
+		b.c.room.Notify()
+		return nil
+	case sideLossy: // the producer overwrites from the first to the last
+		return b.c.message(b.at, 0).Release()
+	}
+	held := b.c.message(b.at, 0).word & 0xff
+	if b.c.closed || s.runOf(b.at, b.n, held) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
+		panic(notHeldAsAWhole)
+	}
+	at := b.at
+	for range b.n - 1 {
+		storeRelease(&s.header(at.idx).word, freeWord(at.lap+1))
+		at = at.next(s.count)
+	}
+	s.header(at.idx).word.Store(freeWord(at.lap + 1)) // sequentially consistent, see Message.Release
+	b.c.room.Notify()
+	return nil
+}
+
+const notHeldAsAWhole = "goring: Release of a batch that is not held as a whole (released or requeued before, or after Close)"
+
+// givenBack reports whether a message of the batch was requeued on its own.
+func (b ReadBatch) givenBack() bool {
+	for k := range b.n {
+		if b.c.again.has(b.at.plus(k, b.c.s.count)) {
+			return true
+		}
+	}
+	return false
+}
