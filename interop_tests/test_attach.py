@@ -40,7 +40,7 @@ FIELDS = [
     ("superblock_size", [0, 4095, 8192, 2**32 - 1], "geometry"),
     ("kind", [0, 5, 255], "geometry"),
     ("mode", [0, 4, 255], "geometry"),
-    ("mode", [2, 3], "unsupported"),
+    ("mode", [2, 3], "ok"),
     ("max_meta", [8, 1, 65535, 65520, 512], "geometry"),
     ("slots", [0, 1, 2**31 + 1, *BIG], "geometry"),
     ("header_off", [0, 4096, 8200, 1 << 20, *BIG], "geometry"),

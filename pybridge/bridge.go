@@ -94,6 +94,11 @@ func Stats(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return r.Stats() })
 }
 
+// Reap repairs what dead participants left. Replies with how many there were.
+func Reap(ring int64) string {
+	return with(ring, func(r *goring.Ring) (any, error) { return r.Reap() })
+}
+
 // UnlinkRing removes an attached ring's name if it still means this ring.
 func UnlinkRing(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Unlink() })

@@ -15,7 +15,7 @@ type createOptions struct {
 	Slots      int            `json:"slots"`
 	Mode       string         `json:"mode"`
 	Producers  int            `json:"producers"`
-	Consumers  int            `json:"consumers"`
+	Consumers  *int           `json:"consumers"`
 	MaxMeta    *int           `json:"max_meta"`
 	Timestamps *bool          `json:"timestamps"`
 	Placement  string         `json:"placement"` // "", inline, separate
@@ -70,8 +70,11 @@ func parseCreate(text string) (s layout.Schema, opts []goring.Option, err error)
 		return s, nil, fmt.Errorf("%w: %w", goring.ErrOption, err)
 	}
 	opts = []goring.Option{
-		goring.Slots(o.Slots), goring.Mode(mode), goring.Producers(o.Producers), goring.Consumers(o.Consumers),
+		goring.Slots(o.Slots), goring.Mode(mode), goring.Producers(o.Producers),
 		goring.CreatedBy(o.Creator),
+	}
+	if o.Consumers != nil {
+		opts = append(opts, goring.Consumers(*o.Consumers))
 	}
 	if o.MaxMeta != nil {
 		opts = append(opts, goring.MaxMeta(*o.MaxMeta))

@@ -81,7 +81,6 @@ static const char *refusal(int fault) {
 	case GR_RO_FEATURE: return "feature";
 	case GR_GEOMETRY: return "geometry";
 	case GR_INFO: return "info";
-	case GR_UNSUPPORTED: return "unsupported";
 	}
 	return "system";
 }
@@ -114,9 +113,14 @@ static int do_openfd(Peer *p, char **args) {
 static int join(Peer *p, char **args, bool producer) {
 	p->seat = gr_join(&p->ring, p->fd, producer, args[0] ? args[0] : "cpeer", &p->lock);
 	if (!p->seat) return err("busy", "no seat left");
-	if (producer) gr_producer_start(&p->p, &p->ring, p->seat);
-	else gr_consumer_start(&p->c, &p->ring, p->seat);
-	gr_waiter_start(&p->w, &p->ring, producer, GR_ADAPTIVE);
+	if (producer) {
+		gr_producer_start(&p->p, &p->ring, p->seat);
+	} else {
+		free(p->cursor.early);
+		gr_cursor_start(&p->cursor, &p->ring, p->seat, calloc(1, gr_early_size(&p->ring)));
+		gr_consumer_start(&p->c, &p->ring, p->seat, &p->cursor);
+	}
+	gr_waiter_start(&p->w, &p->ring, p->seat, p->lock, GR_ADAPTIVE);
 	p->produces = producer;
 	p->consumes = !producer;
 	return ok("seat=%u", p->seat);

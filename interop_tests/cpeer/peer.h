@@ -15,6 +15,7 @@ typedef struct {
 	bool produces, consumes, reserved;
 	gr_producer p;
 	gr_consumer c;
+	gr_cursor cursor;
 	gr_waiter w;
 	gr_pos again[MAX_HELD]; /* alone: given back, ascending */
 	size_t nagain;

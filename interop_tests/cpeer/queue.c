@@ -142,7 +142,7 @@ int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	bool sane = gr_sane(r, *sizes);
 	if (sane && r->kind == GR_KIND_TENSOR) sane = tensor_fits(memcpy(d, gr_tensor(r, at->idx), sizeof d), *sizes & 0xffffffff);
 	if (sane) return 1;
-	gr_release(r, *at);
+	gr_let_go(&p->c, *at, 1);
 	return -3;
 }
 static int no_data(int r, bool waited) {
@@ -179,24 +179,24 @@ static bool held(Peer *p, char **args, gr_pos *at) {
 	*at = gr_at(&p->ring, strtoull(args[0], NULL, 10));
 	for (size_t i = 0; i < p->nagain; i++)
 		if (gr_number(&p->ring, p->again[i]) == gr_number(&p->ring, *at)) return false;
-	return gr_load(gr_slot(&p->ring, at->idx)) == gr_held_word(&p->c, *at);
+	return gr_holding(&p->c, *at);
 }
 int do_release(Peer *p, char **args) {
 	gr_pos at;
-	if (!held(p, args, &at)) return err("misuse", "message %s is not held", args[0]);
-	gr_release(&p->ring, at);
+	if (!held(p, args, &at)) return err(p->c.side == GR_LOSSY ? "lapped" : "misuse", "message %s is not held", args[0]);
+	gr_let_go(&p->c, at, 1);
 	return done();
 }
 /* alone the message stays READY and is handed out again, smallest number first */
 void give_back(Peer *p, gr_pos at) {
-	if (p->c.owner) {
+	if (p->c.side == GR_SHARED) {
 		gr_requeue(&p->c, at);
 		return;
 	}
 	size_t i = p->nagain++;
 	for (; i && gr_number(&p->ring, p->again[i - 1]) > gr_number(&p->ring, at); i--) p->again[i] = p->again[i - 1];
 	p->again[i] = at;
-	gr_count_redelivery(gr_slot(&p->ring, at.idx));
+	if (p->c.side == GR_ALONE) gr_count_redelivery(gr_slot(&p->ring, at.idx));
 }
 int do_requeue(Peer *p, char **args) {
 	gr_pos at;
@@ -226,7 +226,7 @@ int do_readbatch(Peer *p, char **args) {
 int do_releasebatch(Peer *p, char **args) {
 	(void)args;
 	if (!p->nbatch) return err("misuse", "no batch is held");
-	gr_release_run(&p->ring, p->batch, p->nbatch);
+	gr_let_go(&p->c, p->batch, p->nbatch);
 	p->nbatch = 0;
 	return done();
 }

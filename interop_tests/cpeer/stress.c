@@ -97,7 +97,7 @@ static void settle(Consumption *o, uint64_t k) {
 	Held m = o->held[k];
 	memmove(o->held + k, o->held + k + 1, (--o->nheld - k) * sizeof *o->held);
 	count(o, m);
-	gr_release(&o->p->ring, m.at);
+	gr_let_go(&o->p->c, m.at, 1);
 }
 static void take_one(Consumption *o, Held m) {
 	order(o, m);
@@ -123,7 +123,7 @@ static void take_batch(Consumption *o, Held m) {
 		order(o, x);
 		count(o, x);
 	}
-	gr_release_run(r, m.at, n);
+	gr_let_go(&o->p->c, m.at, n);
 }
 int do_consume(Peer *p, char **args) {
 	Consumption o = {.p = p, .producers = option(args, "producers", 1), .span = option(args, "span", 0), .batch = option(args, "batch", 1),

@@ -44,7 +44,7 @@ var groups = []struct {
 		{"PART_CURSOR", layout.PartCursor}, {"PART_LOST", layout.PartLost}, {"PART_PROGRESS", layout.PartProgress},
 		{"PART_PID", layout.PartPID}, {"PART_FLAGS", layout.PartFlags}, {"PART_START_TIME", layout.PartStartTime},
 		{"PART_JOINED", layout.PartJoined}, {"PART_NAME", layout.PartName}, {"PART_NAME_SIZE", layout.PartNameSize},
-		{"PART_FREE", layout.PartFree}, {"PART_IN_USE", layout.PartInUse},
+		{"PART_FREE", layout.PartFree}, {"PART_IN_USE", layout.PartInUse}, {"PART_DIED", layout.PartDied},
 	}},
 	{"slot header", []constant{
 		{"SLOT_HEADER_SIZE", layout.SlotHeaderSize}, {"SLOT_WORD", layout.SlotWord}, {"SLOT_LEN", layout.SlotLen},

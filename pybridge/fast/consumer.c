@@ -11,10 +11,13 @@
 typedef struct { ConsumerObject *c; gr_pos at; } Look;
 
 static bool take_again(ConsumerObject *c, gr_pos *at) {
-	if (!c->nagain) return false;
-	*at = c->again[0];
-	memmove(c->again, c->again + 1, --c->nagain * sizeof *c->again);
-	return true;
+	while (c->nagain) {
+		*at = c->again[0];
+		memmove(c->again, c->again + 1, --c->nagain * sizeof *c->again);
+		if (c->c.side != GR_LOSSY || gr_whole(c->c.r, *at)) return true;
+		gr_miss(&c->c, 1); /* overwritten since */
+	}
+	return false;
 }
 static bool look_data(void *arg, bool final) {
 	Look *l = arg;
@@ -24,9 +27,9 @@ static inline bool take(ConsumerObject *c, gr_pos *at) {
 	if (__builtin_expect(c->nagain != 0, 0)) return take_again(c, at);
 	return gr_take(&c->c, true, at);
 }
-/* alone: the message stays READY and is handed out again, smallest number first */
+/* unless shared, the message stays as it is and is handed out again, smallest number first */
 int consumer_requeue(ConsumerObject *c, gr_pos at) {
-	if (c->c.owner) {
+	if (c->c.side == GR_SHARED) {
 		gr_requeue(&c->c, at);
 		return 0;
 	}
@@ -37,7 +40,7 @@ int consumer_requeue(ConsumerObject *c, gr_pos at) {
 	uint64_t n = gr_number(c->c.r, at);
 	for (; i && gr_number(c->c.r, c->again[i - 1]) > n; i--) c->again[i] = c->again[i - 1];
 	c->again[i] = at;
-	gr_count_redelivery(gr_slot(c->c.r, at.idx));
+	if (c->c.side == GR_ALONE) gr_count_redelivery(gr_slot(c->c.r, at.idx)); /* else others read the same header */
 	return 0;
 }
 
@@ -51,7 +54,7 @@ static void settle(ConsumerObject *c, gr_pos at) {
 	if (Py_REFCNT(v) == 1 && Py_REFCNT(l) == 2) { /* the table, and the view's base: nobody else looks */
 		l->owes = 0;
 		atomic_fetch_sub(&c->seat->held, 1);
-		gr_release_held(c->c.r, at, 1, c->c.owner);
+		seat_release(c->seat, at, 1);
 		return;
 	}
 #endif
@@ -96,25 +99,31 @@ static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 		PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
 		return -1;
 	}
+	if (gr_overrun(&c->c)) {
+		PyErr_Format(fast_hooks.CorruptError, "message %llu was written over although this consumer had not released its slot", (unsigned long long)gr_number(c->c.r, c->c.pos));
+		return -1;
+	}
 	int r = wait_until(&c->w, look_data, &look, timeout, &c->busy);
 	*at = look.at;
 	return r;
 }
 static inline int data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes) {
 	if (__builtin_expect(!c->seat || c->busy || fast_forked, 0)) return usable(c->seat, c->busy, "consumer") - 1;
-	if (!take(c, at)) {
-		int r = data_wait(c, timeout, at);
-		if (r != 1) return r;
+	for (;;) {
+		if (!take(c, at)) {
+			int r = data_wait(c, timeout, at);
+			if (r != 1) return r;
+		}
+		*sizes = gr_slot(c->c.r, at->idx)->sizes; /* one load; only this copy is used */
+		if (__builtin_expect(gr_sane(c->c.r, *sizes), 1)) return 1;
+		if (c->c.side != GR_LOSSY || gr_whole(c->c.r, *at)) break;
+		gr_miss(&c->c, 1); /* these were not the message's sizes */
 	}
-	*sizes = gr_slot(c->c.r, at->idx)->sizes; /* one load; only this copy is used */
-	if (__builtin_expect(!gr_sane(c->c.r, *sizes), 0)) {
-		gr_release(c->c.r, *at);
-		PyErr_Format(fast_hooks.CorruptError, "message %llu claims %llu payload and %llu metadata bytes, slots hold %llu and %llu",
+	seat_release(c->seat, *at, 1);
+	PyErr_Format(fast_hooks.CorruptError, "message %llu claims %llu payload and %llu metadata bytes, slots hold %llu and %llu",
 		             (unsigned long long)gr_number(c->c.r, *at), (unsigned long long)(*sizes & 0xffffffff), (unsigned long long)(*sizes >> 32 & 0xffff),
 		             (unsigned long long)c->c.r->bytes, (unsigned long long)c->c.r->max_meta);
-		return -1;
-	}
-	return 1;
+	return -1;
 }
 static PyObject *ended(int r) {
 	if (r == 0) PyErr_SetString(fast_hooks.Empty, "no message came in time");
@@ -131,7 +140,7 @@ static PyObject *next_prebuilt(ConsumerObject *c, int64_t timeout, int *r) {
 	if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
 	Prebuilt *s = &c->table[at.idx];
 	if ((!s->view || !intact(c, s)) && prebuild(c, at.idx)) {
-		gr_release(c->c.r, at);
+		seat_release(c->seat, at, 1);
 		return NULL;
 	}
 	lease_owe(s->lease, at, 1);
@@ -149,19 +158,36 @@ static PyObject *copy_of(PyObject *view) {
 	Py_XDECREF(bytes);
 	return copy;
 }
+/* the copy of a view of an overwrite ring's n messages from at on; NULL without an exception
+ * when they were overwritten meanwhile, from the first to the last. Takes the view. */
+static PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n) {
+	PyObject *copy = view ? copy_of(view) : NULL;
+	bool torn = !gr_whole(c->c.r, at);
+	Py_XDECREF(view);
+	if (!torn) return copy;
+	PyErr_Clear(); /* a descriptor that made no sense was not the message's */
+	Py_XDECREF(copy);
+	gr_miss(&c->c, n);
+	return NULL;
+}
 static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 	gr_pos at;
 	uint64_t sizes;
 	Py_CLEAR(c->copied);
-	if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
-	LeaseObject *l = lend(c, at, sizes);
-	PyObject *view = l ? payload_view(c, l) : NULL;
-	if (view && c->c.owner) {
-		Py_SETREF(view, copy_of(view));
-		if (view) c->copied = (LeaseObject *)Py_NewRef(l); /* whoever dies in between has not lost it */
+	for (;;) {
+		if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
+		LeaseObject *l = lend(c, at, sizes);
+		if (!l) return NULL;
+		PyObject *view = payload_view(c, l);
+		if (c->c.side == GR_LOSSY) {
+			view = whole_copy(c, view, at, 1);
+		} else if (view && c->c.side == GR_SHARED) {
+			Py_SETREF(view, copy_of(view));
+			if (view) c->copied = (LeaseObject *)Py_NewRef(l); /* whoever dies in between has not lost it */
+		}
+		Py_DECREF(l); /* in place, the view holds it */
+		if (view || PyErr_Occurred()) return view;
 	}
-	Py_XDECREF(l); /* in place, the view holds it */
-	return view;
 }
 static PyObject *next_payload(ConsumerObject *c, int64_t timeout, int *r) {
 	if (c->table && c->seat && !fast_forked) return next_prebuilt(c, timeout, r);
@@ -215,7 +241,7 @@ static bool fit_for_batch(ConsumerObject *c, gr_pos at, uint64_t *sizes) {
 	if (gr_sane(r, *sizes) && (r->kind != GR_KIND_TENSOR || tensor_parse(gr_tensor(r, at.idx), *sizes & 0xffffffff, &t))) return true;
 	if (consumer_requeue(c, at)) {
 		PyErr_Clear();
-		gr_release(r, at); /* no memory to remember it */
+		seat_release(c->seat, at, 1); /* no memory to remember it */
 	}
 	return false;
 }
@@ -224,7 +250,8 @@ static PyObject *batch_of_views(ConsumerObject *c, gr_pos at, uint64_t sizes, ui
 	while (list) {
 		PyObject *m = message_new(c, at, sizes), *v = m ? PyObject_GetAttrString(m, "data") : NULL;
 		Py_XDECREF(m);
-		if (!v || PyList_Append(list, v)) Py_CLEAR(list);
+		if (c->c.side == GR_LOSSY && m) v = whole_copy(c, v, at, 1);
+		if (v ? PyList_Append(list, v) : PyErr_Occurred() != NULL) Py_CLEAR(list);
 		Py_XDECREF(v);
 		if (!list || --limit == 0 || !take(c, &at) || !fit_for_batch(c, at, &sizes)) break;
 	}
@@ -240,14 +267,14 @@ static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t limit) {
 	while (n < most && gr_take_next(&c->c) && fit_for_batch(c, gr_plus(r, at, n), &sizes)) n++;
 	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(r, at.idx), (Py_ssize_t)((n - 1) * r->data_stride + r->bytes), false);
 	if (!l) {
-		gr_release_run(r, at, n);
+		seat_release(c->seat, at, n);
 		return NULL;
 	}
 	lease_owe(l, at, n);
 	atomic_fetch_add(&c->seat->held, n);
 	PyArrayObject *v = view_new(&c->shape, l, (npy_intp)n, (npy_intp)r->data_stride);
 	Py_DECREF(l);
-	return (PyObject *)v;
+	return c->c.side == GR_LOSSY ? whole_copy(c, (PyObject *)v, at, n) : (PyObject *)v;
 }
 static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
 	static char *names[] = {"max", "timeout", NULL};
@@ -259,9 +286,30 @@ static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|O", names, &max, &t) || (t && parse_timeout(t, &timeout))) return NULL;
 	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
 	let_go(c);
+	for (;;) {
+		int r = data(c, timeout, &at, &sizes);
+		if (r != 1) return ended(r);
+		PyObject *batch = c->c.r->fixed ? batch_of_rows(c, at, (uint64_t)max) : batch_of_views(c, at, sizes, (uint64_t)max);
+		if (!batch && !PyErr_Occurred()) continue; /* overwritten before it was copied */
+		if (!batch || PyArray_Check(batch) || PyList_GET_SIZE(batch)) return batch;
+		Py_DECREF(batch);
+	}
+}
+
+/* ---- the newest ---- */
+static PyObject *consumer_latest(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"timeout", NULL};
+	PyObject *t = NULL;
+	int64_t timeout = c->timeout;
+	gr_pos at;
+	uint64_t sizes;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &t) || (t && parse_timeout(t, &timeout))) return NULL;
+	if (c->c.r->mode == GR_MODE_QUEUE) return PyErr_Format(fast_hooks.Error, "latest() is for broadcast and overwrite rings; a queue skips nothing");
+	if (!usable(c->seat, c->busy, "consumer")) return NULL;
+	let_go(c);
+	if (!c->nagain) gr_skip_to_newest(&c->c);
 	int r = data(c, timeout, &at, &sizes);
-	if (r != 1) return ended(r);
-	return c->c.r->fixed ? batch_of_rows(c, at, (uint64_t)max) : batch_of_views(c, at, sizes, (uint64_t)max);
+	return r == 1 ? message_new(c, at, sizes) : ended(r);
 }
 
 /* ---- waiting without taking, for event loops ---- */
@@ -270,7 +318,10 @@ static bool look_ready(void *arg, bool final) {
 	gr_consumer *k = &c->c;
 	(void)final;
 	if (c->nagain) return true;
-	if (!k->owner) return gr_load(gr_slot(k->r, k->pos.idx)) == gr_ready(k->pos.lap) || gr_is_aborted(gr_load(gr_slot(k->r, k->pos.idx)));
+	if (k->side != GR_SHARED) {
+		uint64_t w = gr_load(gr_slot(k->r, k->pos.idx));
+		return w == gr_ready(k->pos.lap) || (k->side == GR_ALONE ? gr_is_aborted(w) : gr_lap(w) > k->pos.lap);
+	}
 	for (uint64_t i = 0; i < k->r->slots; i++)
 		if (gr_state(gr_load(gr_slot(k->r, i))) == GR_READY) return true;
 	return false;
@@ -302,16 +353,17 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 		return PyErr_Format(PyExc_ValueError, "seat %u is no consumer's: they are %d to %d", seat, ring->r.max_producers + 1, ring->r.max_producers + ring->r.max_consumers);
 	ConsumerObject *c = (ConsumerObject *)type->tp_alloc(type, 0);
 	if (!c) return NULL;
+	gr_side side = gr_side_of(&ring->r, ring->r.max_consumers);
 	bool bad = shape_set(&c->shape, &ring->r, dtype, shape);
-	if (!bad && ring->r.fixed && ring->r.max_consumers == 1 && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
+	if (!bad && ring->r.fixed && (side == GR_ALONE || side == GR_GATED) && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
 	if (bad || !(c->seat = seat_new(ring, seat, fd))) {
 		Py_DECREF(c);
 		return NULL;
 	}
 	c->ring = (RingObject *)Py_NewRef(ring);
 	c->timeout = timeout;
-	gr_consumer_start(&c->c, &ring->r, seat);
-	gr_waiter_start(&c->w, &ring->r, false, strategy);
+	gr_consumer_start(&c->c, &ring->r, seat, &c->seat->cursor);
+	gr_waiter_start(&c->w, &ring->r, seat, fd, strategy);
 	return (PyObject *)c;
 }
 static void shut(ConsumerObject *c) {
@@ -348,6 +400,10 @@ static PyObject *consumer_number(ConsumerObject *c, void *unused) {
 	(void)unused;
 	return c->seat ? PyLong_FromUnsignedLong(c->seat->number) : Py_NewRef(Py_None);
 }
+static PyObject *consumer_lost(ConsumerObject *c, void *unused) {
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(c->c.lost);
+}
 static PyMethodDef consumer_methods[] = {
 	{"read", (PyCFunction)(void (*)(void))consumer_read, METH_FASTCALL | METH_KEYWORDS,
 	 "read($self, timeout=None)\n--\n\nWait for the next message and take it."},
@@ -356,6 +412,8 @@ static PyMethodDef consumer_methods[] = {
 	{"read_batch", (PyCFunction)(void (*)(void))consumer_read_batch, METH_VARARGS | METH_KEYWORDS,
 	 "read_batch($self, max, timeout=None)\n--\n\nWait for a message and take it and those right behind it: an array of rows,\n"
 	 "on bytes and tensor rings a list of views."},
+	{"latest", (PyCFunction)(void (*)(void))consumer_latest, METH_VARARGS | METH_KEYWORDS,
+	 "latest($self, timeout=None)\n--\n\nSkip to the newest message, waiting for one that was not read before."},
 	{"wait", (PyCFunction)(void (*)(void))consumer_wait, METH_VARARGS | METH_KEYWORDS,
 	 "wait($self, timeout=None)\n--\n\nWait until there is something to read or the ring has ended, without taking it."},
 	{"close", (PyCFunction)consumer_close, METH_NOARGS,
@@ -365,6 +423,7 @@ static PyMethodDef consumer_methods[] = {
 static PyGetSetDef consumer_fields[] = {
 	{"closed", (getter)consumer_closed, NULL, "Whether close() was called.", NULL},
 	{"seat", (getter)consumer_number, NULL, "The seat's number, None when closed.", NULL},
+	{"lost", (getter)consumer_lost, NULL, "Messages of an overwrite ring that this consumer was too slow for.", NULL},
 	{0},
 };
 PyTypeObject ConsumerType = {

@@ -22,7 +22,7 @@
 enum { BIG_COPY = 65536 }; /* bytes from which a copy lets other Python threads run */
 
 typedef struct { /* set once by configure() */
-	PyObject *Error, *Full, *Empty, *TooLarge, *SchemaError, *CorruptError, *ForkError, *Closed, *Held;
+	PyObject *Error, *Full, *Empty, *TooLarge, *SchemaError, *CorruptError, *ForkError, *Closed, *Held, *Lapped;
 	PyObject *encode_meta, *decode_meta;
 	PyArray_Descr *dtypes[18]; /* by tensor code */
 } fast_hooks_t;
@@ -40,6 +40,7 @@ typedef struct SeatObject {
 	unsigned number;
 	int fd;
 	_Atomic uint64_t held; /* messages that leases of this seat still owe */
+	gr_cursor cursor;      /* broadcast consumers: what was released */
 	struct SeatObject *prev, *next; /* all seats of the process, for after_fork */
 } SeatObject;
 
@@ -79,11 +80,11 @@ typedef struct {
 	gr_consumer c;
 	gr_waiter w;
 	Shape shape;
-	Prebuilt *table;  /* alone, fixed kinds: one per slot */
+	Prebuilt *table;  /* alone and broadcast, fixed kinds: one per slot */
 	gr_pos lag[2];    /* iterated, not settled yet */
 	int nlag;
 	LeaseObject *copied; /* shared: the message whose copy was iterated, taken until the next is asked for */
-	gr_pos *again;    /* alone: requeued messages, ascending */
+	gr_pos *again;    /* not shared: requeued messages, ascending */
 	size_t nagain;
 	int64_t timeout;
 	bool busy;
@@ -104,6 +105,7 @@ extern PyTypeObject RingType, SeatType, LeaseType, ProducerType, SlotType, Consu
 
 /* ring.c */
 SeatObject *seat_new(RingObject *ring, unsigned number, int fd);
+void seat_release(SeatObject *s, gr_pos at, uint64_t n);
 void seats_after_fork(void);
 /* lease.c */
 LeaseObject *lease_new(RingObject *ring, SeatObject *seat, uint8_t *data, Py_ssize_t bytes, bool writable);

@@ -1,4 +1,4 @@
-/* goring_attach.h: opening a named ring and taking a seat in it, for programs in C
+/* goring_attach.h: opening a named ring and joining it, for programs in C
  * (spec sections 3 and 10). Nothing here is on a hot path. */
 #ifndef GORING_ATTACH_H
 #define GORING_ATTACH_H
@@ -9,10 +9,6 @@
 
 #include "goring_geometry.h"
 #include "goring_wait.h"
-
-#ifndef F_OFD_SETLK
-#define F_OFD_SETLK 37
-#endif
 
 enum { /* refusals beside those of gr_parse */
 	GR_NOT_FOUND = 100, GR_FILE_TYPE, GR_OWNER, GR_MODE, GR_INFO, GR_SYSTEM,
@@ -82,38 +78,27 @@ static inline int gr_attach(gr_ring *r, const char *path, int *fd) {
 	return fault;
 }
 
-/* ---- seats ---- */
-static inline bool gr_lock(int fd, unsigned seat) {
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(GR_LOCK_BASE + seat), .l_len = 1};
-	return fcntl(fd, F_OFD_SETLK, &l) == 0;
-}
-static inline _Atomic uint32_t *gr_seat_state(const gr_ring *r, unsigned seat) {
-	return (_Atomic uint32_t *)(gr_entry(r, seat) + GR_PART_STATE);
-}
-/* gives back what a seat holds: WRITING is aborted, TAKEN is READY again */
-static inline void gr_give_back(gr_ring *r, unsigned seat) {
-	for (uint64_t i = 0; i < r->slots; i++) {
-		gr_header *h = gr_slot(r, i);
-		uint64_t w = gr_load(h);
-		if (gr_owner(w) != seat) continue;
-		if (gr_state(w) == GR_WRITING) gr_cas(h, w, gr_aborted(gr_lap(w), seat));
-		if (gr_state(w) == GR_TAKEN) {
-			gr_count_redelivery(h); /* still the owner's: published by the CAS */
-			gr_cas(h, w, gr_ready(gr_lap(w)));
-		}
-	}
-}
-/* repairs what a dead holder of the seat left; its lock is ours (spec section 3, Reap) */
-static inline void gr_reap(gr_ring *r, unsigned seat) {
-	if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE) return;
-	gr_give_back(r, seat);
-	atomic_fetch_add(gr_word64(r, GR_OFF_REQUEUE_GEN), 1);
-	for (int side = 0; side < 2; side++) {
-		_Atomic uint32_t *ev = gr_word32(r, side ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV);
-		atomic_fetch_add(ev, 1);
-		gr_wake_all(ev);
-	}
-	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
+/* ---- joining ---- */
+/* fills the entry of a seat whose lock is ours; the order of the stores is the spec's */
+static inline void gr_enter(gr_ring *r, unsigned seat, const char *name) {
+	gr_reap(r, seat); /* the one before may have died here */
+	uint8_t *e = gr_entry(r, seat);
+	_Atomic uint64_t *head = gr_word64(r, GR_OFF_HEAD);
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	int64_t joined = t.tv_sec * 1000000000ll + t.tv_nsec;
+	uint32_t pid = (uint32_t)getpid();
+	atomic_fetch_add((_Atomic uint32_t *)(e + GR_PART_EPOCH), 1);
+	atomic_store(gr_seat_flags(r, seat), 0);
+	atomic_store(gr_seat_lost(r, seat), 0);
+	atomic_store(gr_seat_cursor(r, seat), atomic_load(head));
+	memcpy(e + GR_PART_PID, &pid, sizeof pid);
+	memset(e + GR_PART_START_TIME, 0, 8); /* unknown */
+	memcpy(e + GR_PART_JOINED, &joined, sizeof joined);
+	memset(e + GR_PART_NAME, 0, GR_PART_NAME_SIZE);
+	memcpy(e + GR_PART_NAME, name, strnlen(name, GR_PART_NAME_SIZE));
+	atomic_store(gr_seat_state(r, seat), GR_PART_IN_USE); /* before the first word is touched */
+	atomic_store(gr_seat_cursor(r, seat), atomic_load(head)); /* a producer that did not see the seat yet may have gone on */
 }
 /* takes a seat of the role; *lock is a description of its own that holds it. 0: all are taken. */
 static inline unsigned gr_join(gr_ring *r, int fd, bool producer, const char *name, int *lock) {
@@ -121,32 +106,16 @@ static inline unsigned gr_join(gr_ring *r, int fd, bool producer, const char *na
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if ((*lock = open(path, O_RDWR | O_CLOEXEC)) < 0) return 0;
 	unsigned first = producer ? 1 : r->max_producers + 1u, n = producer ? r->max_producers : r->max_consumers;
-	for (unsigned seat = first; seat < first + n; seat++) {
-		if (!gr_lock(*lock, seat)) continue;
-		gr_reap(r, seat);
-		uint8_t *e = gr_entry(r, seat);
-		struct timespec t;
-		clock_gettime(CLOCK_REALTIME, &t);
-		int64_t joined = t.tv_sec * 1000000000ll + t.tv_nsec;
-		uint32_t pid = (uint32_t)getpid();
-		atomic_fetch_add((_Atomic uint32_t *)(e + GR_PART_EPOCH), 1);
-		memcpy(e + GR_PART_PID, &pid, sizeof pid);
-		memset(e + GR_PART_START_TIME, 0, 8); /* unknown */
-		memcpy(e + GR_PART_JOINED, &joined, sizeof joined);
-		memset(e + GR_PART_NAME, 0, GR_PART_NAME_SIZE);
-		memcpy(e + GR_PART_NAME, name, strnlen(name, GR_PART_NAME_SIZE));
-		atomic_store(gr_seat_state(r, seat), GR_PART_IN_USE); /* before the first word is touched */
-		return seat;
+	for (int tries = 0; tries < 5; tries++) { /* a reaper may hold the lock of a free seat for an instant */
+		for (unsigned seat = first; seat < first + n; seat++)
+			if (gr_lock(*lock, seat)) {
+				gr_enter(r, seat, name);
+				return seat;
+			}
+		usleep(1000);
 	}
 	close(*lock);
 	*lock = -1;
 	return 0;
-}
-/* gives the seat back, and what it still holds */
-static inline void gr_leave(gr_ring *r, unsigned seat, int lock) {
-	gr_give_back(r, seat);
-	gr_requeued(r);
-	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
-	close(lock); /* and with it the lock */
 }
 #endif

@@ -6,7 +6,7 @@
 
 enum gr_fault { /* in the order of the checks */
 	GR_OK, GR_TRUNCATED, GR_BYTE_ORDER, GR_FOREIGN, GR_VERSION, GR_CHECKSUM, GR_FEATURE, GR_GEOMETRY,
-	GR_SIZE_DIFFERS, GR_RO_FEATURE, GR_UNSUPPORTED,
+	GR_SIZE_DIFFERS, GR_RO_FEATURE,
 };
 
 static inline uint32_t gr_crc32c(const uint8_t *p, size_t n) {
@@ -71,13 +71,13 @@ static inline enum gr_fault gr_parse(gr_ring *r, const uint8_t *h, uint64_t size
 	if (gr_u32(h, GR_OFF_SUPERBLOCK_SIZE) != GR_SUPERBLOCK_SIZE || gr_u32(h, GR_OFF_PARTICIPANT_STRIDE) != GR_PARTICIPANT_SIZE ||
 	    r->kind < GR_KIND_BYTES || r->kind > GR_KIND_TENSOR || r->mode < GR_MODE_QUEUE || r->mode > GR_MODE_OVERWRITE ||
 	    r->max_meta % 16 || r->slots < 2 || r->slots > GR_MAX_SLOTS || r->bytes < 1 || r->bytes > GR_MAX_SLOT_BYTES ||
-	    r->total >> 62 || r->total % 4096 || !r->max_producers || !r->max_consumers ||
+	    r->total >> 62 || r->total % 4096 || !r->max_producers || (r->max_producers > 1 && r->mode != GR_MODE_QUEUE) || !r->max_consumers ||
 	    r->max_producers + r->max_consumers > GR_MAX_PARTICIPANTS || !r->info_len || r->info_len > GR_MAX_INFO ||
 	    gr_u64(h, GR_OFF_GPU_OFF) || gr_u64(h, GR_OFF_GPU_SIZE) || !gr_areas_fit(r))
 		return GR_GEOMETRY;
 	if (r->total != size) return GR_SIZE_DIFFERS;
 	if (gr_u32(h, GR_OFF_RO_COMPAT) & ~(uint32_t)GR_KNOWN_RO_COMPAT) return GR_RO_FEATURE;
-	return r->mode == GR_MODE_QUEUE ? GR_OK : GR_UNSUPPORTED;
+	return GR_OK;
 }
 static inline bool gr_can_mirror(const gr_ring *r, uint64_t page) {
 	return !r->inlined && r->slots * r->data_stride % page == 0 && r->data_off % page == 0;

@@ -69,6 +69,7 @@
 #define GR_PART_NAME_SIZE 64
 #define GR_PART_FREE 0
 #define GR_PART_IN_USE 1
+#define GR_PART_DIED 1
 
 /* slot header */
 #define GR_SLOT_HEADER_SIZE 32

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "goring.h"
+#include "goring_seat.h"
 
 enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
 enum { GR_SLICE_NS = 100000000, GR_YIELD_NS = 20000, GR_QUICK_NS = 60000, GR_PAUSES = 40 };
@@ -18,6 +18,9 @@ typedef struct {
 	uint64_t ev, waiting; /* offsets of the direction's words */
 	int strategy;
 	int64_t budget; /* of the yielding phase, ns; 0: sleep at once */
+	unsigned seat;  /* whose waiter this is */
+	int fd;         /* and the description with its lock */
+	int64_t tended; /* when it last looked after dead peers */
 } gr_waiter;
 
 /* reports whether the wait is over; final: the end of a slice, when hints are not trusted */
@@ -35,9 +38,19 @@ static inline void gr_pause(void) {
 	__asm__ volatile("yield");
 #endif
 }
-static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, bool producer, int strategy) {
+static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy) {
+	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, gr_monotonic()};
+}
+/* whether a slice has passed since it last did; the dead have been looked after then, and the
+ * next look trusts no hint */
+static inline bool gr_slice_over(gr_waiter *w) {
+	int64_t now = gr_monotonic();
+	if (now - w->tended < GR_SLICE_NS) return false;
+	w->tended = now;
+	gr_reap_dead(w->r, w->fd, w->seat);
+	return true;
 }
 /* about 2 us of pausing; short enough to be done under a lock */
 static inline bool gr_spin(gr_waiter *w, gr_look look, void *arg) {
@@ -76,17 +89,14 @@ static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
 	/* not FUTEX_PRIVATE: the words are shared between processes. EINTR is a normal return. */
 	syscall(SYS_futex, ev, FUTEX_WAIT, ticket, &t, NULL, 0);
 	int64_t slept = gr_monotonic() - before;
-	if (!look(arg, slept >= ns)) return 0;
+	if (!look(arg, gr_slice_over(w))) return 0;
 	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && w->budget < 4000) w->budget = 4000;
 	return 1;
 }
 static inline void gr_shutdown(const gr_ring *r) {
 	atomic_store(gr_word32(r, GR_OFF_SHUTDOWN), 1);
-	for (int side = 0; side < 2; side++) {
-		_Atomic uint32_t *ev = gr_word32(r, side ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV);
-		atomic_fetch_add(ev, 1);
-		gr_wake_all(ev);
-	}
+	gr_call(r, GR_OFF_DATA_EV);
+	gr_call(r, GR_OFF_ROOM_EV);
 }
 /* one file of the program defines GORING_IMPLEMENTATION before this header */
 #ifdef GORING_IMPLEMENTATION

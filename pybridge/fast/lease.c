@@ -22,7 +22,7 @@ void lease_owe(LeaseObject *l, gr_pos at, uint64_t n) {
 static void lease_dealloc(LeaseObject *l) {
 	if (l->owes && !fast_forked) {
 		atomic_fetch_sub(&l->seat->held, l->owes);
-		gr_release_held(&l->ring->r, l->at, l->owes, gr_consumer_owner(&l->ring->r, l->seat->number));
+		seat_release(l->seat, l->at, l->owes);
 	}
 	Py_XDECREF(l->seat);
 	Py_DECREF(l->ring);

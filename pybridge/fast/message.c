@@ -15,7 +15,7 @@ typedef struct {
 LeaseObject *lend(ConsumerObject *c, gr_pos at, uint64_t sizes) {
 	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(c->c.r, at.idx), (Py_ssize_t)(sizes & 0xffffffff), false);
 	if (!l) {
-		gr_release(c->c.r, at);
+		seat_release(c->seat, at, 1);
 		return NULL;
 	}
 	lease_owe(l, at, 1);
@@ -56,12 +56,19 @@ static PyObject *message_view(MessageObject *m, void *unused) {
 	if (!m->view) m->view = payload_view(m->c, m->lease);
 	return Py_XNewRef(m->view);
 }
+/* whether what was read so far is what was written: only overwrite rings change it */
+static bool whole(MessageObject *m) { return m->c->c.side != GR_LOSSY || gr_whole(m->c->c.r, m->at); }
+
 /* the slot is free once nobody holds a view any more: now, as a rule */
 static PyObject *message_release(MessageObject *m, PyObject *unused) {
 	(void)unused;
 	if (!on_loan(m)) return NULL;
+	bool lapped = !whole(m);
 	Py_CLEAR(m->view);
 	Py_CLEAR(m->lease);
+	if (lapped)
+		return PyErr_Format(fast_hooks.Lapped, "message %llu was overwritten while it was read: what was read of it is not to be used",
+		                    (unsigned long long)gr_number(m->c->c.r, m->at));
 	Py_RETURN_NONE;
 }
 static PyObject *message_requeue(MessageObject *m, PyObject *unused) {
@@ -81,7 +88,7 @@ static PyObject *message_enter(MessageObject *m, PyObject *unused) {
 	return on_loan(m) ? Py_NewRef(m) : NULL;
 }
 static PyObject *message_exit(MessageObject *m, PyObject *args) {
-	(void)args;
+	if (m->lease && PyTuple_GET_SIZE(args) && PyTuple_GET_ITEM(args, 0) == Py_None) return message_release(m, NULL);
 	Py_CLEAR(m->view);
 	Py_CLEAR(m->lease);
 	Py_RETURN_NONE;
@@ -118,6 +125,10 @@ static PyObject *message_timestamp(MessageObject *m, void *unused) {
 	(void)unused;
 	return PyLong_FromLongLong(m->timestamp);
 }
+static PyObject *message_valid(MessageObject *m, void *unused) {
+	(void)unused;
+	return PyBool_FromLong(whole(m));
+}
 static PyObject *message_redelivered(MessageObject *m, void *unused) {
 	(void)unused;
 	return PyLong_FromUnsignedLongLong(m->sizes >> 56);
@@ -127,7 +138,7 @@ static PyMethodDef message_methods[] = {
 	 "release($self)\n--\n\nGive the slot back; views that are still held keep it until they are dropped."},
 	{"requeue", (PyCFunction)message_requeue, METH_NOARGS, "requeue($self)\n--\n\nGive the message back: it will be delivered again."},
 	{"__enter__", (PyCFunction)message_enter, METH_NOARGS, NULL},
-	{"__exit__", (PyCFunction)message_exit, METH_VARARGS, "Release, unless done."},
+	{"__exit__", (PyCFunction)message_exit, METH_VARARGS, "Release, unless done; Lapped does not hide an exception of the block."},
 	{0},
 };
 static PyGetSetDef message_fields[] = {
@@ -135,6 +146,7 @@ static PyGetSetDef message_fields[] = {
 	{"data", (getter)message_view, NULL, "The same as array.", NULL},
 	{"meta", (getter)message_meta, NULL, "The metadata, decoded; None when there is none.", NULL},
 	{"raw_meta", (getter)message_raw_meta, NULL, "The metadata's msgpack, None when there is none.", NULL},
+	{"valid", (getter)message_valid, NULL, "Whether what was read of it so far is what was written; False only on overwrite rings.", NULL},
 	{"seq", (getter)message_seq, NULL, "The message's number in the ring, from 0.", NULL},
 	{"tag", (getter)message_tag, NULL, "The correlation id that the producer set, or 0.", NULL},
 	{"timestamp_ns", (getter)message_timestamp, NULL, "CLOCK_REALTIME at commit in ns; 0 on rings without timestamps.", NULL},

@@ -199,7 +199,7 @@ static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	}
 	p->ring = (RingObject *)Py_NewRef(ring);
 	gr_producer_start(&p->p, &ring->r, seat);
-	gr_waiter_start(&p->w, &ring->r, true, strategy);
+	gr_waiter_start(&p->w, &ring->r, seat, fd, strategy);
 	return (PyObject *)p;
 }
 static PyObject *producer_close(ProducerObject *p, PyObject *unused) {
@@ -228,7 +228,8 @@ static PyObject *producer_writable(ProducerObject *p, PyObject *unused) {
 	(void)unused;
 	if (!usable(p->seat, p->busy, "producer")) return NULL;
 	const gr_ring *r = p->p.r;
-	if (!p->p.owner) return PyBool_FromLong(gr_load(gr_slot(r, p->p.pos.idx)) == gr_free(p->p.pos.lap));
+	if (p->p.side == GR_LOSSY) Py_RETURN_TRUE;
+	if (p->p.side != GR_SHARED) return PyBool_FromLong(gr_reserve(&p->p, true)); /* which stores nothing here */
 	for (uint64_t i = 0; i < r->slots; i++)
 		if (gr_state(gr_load(gr_slot(r, i))) == GR_FREE) Py_RETURN_TRUE;
 	Py_RETURN_FALSE;

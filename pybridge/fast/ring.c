@@ -11,7 +11,6 @@ static PyObject *refuse(int fault) {
 		{GR_CHECKSUM, "the superblock's checksum is wrong"}, {GR_FEATURE, "the segment needs a feature this version lacks"},
 		{GR_GEOMETRY, "the segment's geometry is impossible"}, {GR_SIZE_DIFFERS, "the file's size is not the segment's"},
 		{GR_RO_FEATURE, "the segment needs a feature to be written that this version lacks"},
-		{GR_UNSUPPORTED, "the ring's mode is not supported by this version"},
 		{GR_INFO, "the info block is damaged"}, {GR_FILE_TYPE, "not a regular file"},
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -54,8 +53,16 @@ static PyObject *ring_words(RingObject *o, PyObject *unused) {
 }
 static PyObject *ring_free(RingObject *o, PyObject *unused) {
 	(void)unused;
+	const gr_ring *r = &o->r;
 	uint64_t n = 0;
-	for (uint64_t i = 0; i < o->r.slots; i++) n += gr_state(gr_load(gr_slot(&o->r, i))) == GR_FREE;
+	if (r->mode == GR_MODE_QUEUE) {
+		for (uint64_t i = 0; i < r->slots; i++) n += gr_state(gr_load(gr_slot(r, i))) == GR_FREE;
+	} else if (r->mode == GR_MODE_BROADCAST) {
+		uint64_t head = atomic_load(gr_word64(r, GR_OFF_HEAD)), used = head - gr_slowest(r, head);
+		n = used < r->slots ? r->slots - used : 0;
+	} else {
+		n = r->slots;
+	}
 	return PyLong_FromUnsignedLongLong(n);
 }
 static PyObject *ring_is_shutdown(RingObject *o, PyObject *unused) {
@@ -106,16 +113,36 @@ SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
 	s->number = number;
 	s->fd = fd;
 	atomic_init(&s->held, 0);
+	memset(&s->cursor, 0, sizeof s->cursor);
+	if (ring->r.mode == GR_MODE_BROADCAST && number > ring->r.max_producers) {
+		uint64_t *early = PyMem_Calloc(1, gr_early_size(&ring->r));
+		if (!early) {
+			Py_DECREF(ring);
+			PyObject_Free(s);
+			PyErr_NoMemory();
+			return NULL;
+		}
+		gr_cursor_start(&s->cursor, &ring->r, number, early);
+	}
 	s->prev = NULL;
 	s->next = seats;
 	if (seats) seats->prev = s;
 	seats = s;
 	return s;
 }
+/* gives n messages from at on back to the producers. A word that has moved on, or a message
+ * that was released before, is left alone: views outlive what was done by hand. */
+void seat_release(SeatObject *s, gr_pos at, uint64_t n) {
+	const gr_ring *r = &s->ring->r;
+	uint64_t from = gr_number(r, at);
+	if (r->mode == GR_MODE_QUEUE) gr_release_held(r, at, n, gr_consumer_owner(r, s->number));
+	else if (r->mode == GR_MODE_BROADCAST && gr_cursor_holds(&s->cursor, from, n)) gr_cursor_release(&s->cursor, from, n);
+}
 static void seat_dealloc(SeatObject *s) {
 	*(s->prev ? &s->prev->next : &seats) = s->next;
 	if (s->next) s->next->prev = s->prev;
 	if (s->fd >= 0 && !fast_forked) gr_leave(&s->ring->r, s->number, s->fd);
+	PyMem_Free(s->cursor.early);
 	Py_DECREF(s->ring);
 	PyObject_Free(s);
 }

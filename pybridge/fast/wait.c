@@ -39,7 +39,8 @@ static int step(gr_waiter *w, gr_look look, void *arg, int64_t slice) {
 		gr_pause();
 		if (i % 512 == 511) sched_yield(); /* a peer that shares this core must get to run */
 	}
-	return gr_is_shutdown(w->r) ? look(arg, true) ? 1 : -1 : 0;
+	if (gr_is_shutdown(w->r)) return look(arg, true) ? 1 : -1;
+	return gr_slice_over(w) && look(arg, true);
 }
 
 /* 1 there, 0 timed out, -1 exception set, -2 shut down */

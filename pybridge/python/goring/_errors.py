@@ -53,6 +53,10 @@ class Held(Error, BufferError):
     """The slot of the next message is held by a message or an array that is still in use."""
 
 
+class Lapped(Error):
+    """A message of an overwrite ring was overwritten while it was read: do not use it."""
+
+
 class Busy(Error):
     """Every seat of the role is taken; the holders are in the text."""
 
@@ -74,7 +78,7 @@ class NoSpace(Error, OSError):
 
 
 class Unsupported(Error, NotImplementedError):
-    """The layout has it, this version does not."""
+    """Not for this mode of ring."""
 
 
 BY_CODE: dict[str, type[Error]] = {

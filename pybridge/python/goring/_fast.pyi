@@ -168,6 +168,10 @@ class Consumer:
     def closed(self) -> bool: ...
     @property
     def seat(self) -> int | None: ...
+    @property
+    def lost(self) -> int:
+        """Messages of an overwrite ring that this consumer was too slow for."""
+
     def read(self, timeout: float | None = None) -> Message:
         """Wait for the next message and take it.
 
@@ -194,6 +198,14 @@ class Consumer:
 
         Returns an array of shape (n, \\*ring.shape), in place; on bytes and tensor rings a
         list of views.
+        """
+
+    def latest(self, timeout: float | None = None) -> Message:
+        """Skip to the newest message, waiting for one that was not read before.
+
+        For broadcast and overwrite rings; on the latter a message that was there before
+        this consumer joined counts as new. What is skipped does not count as lost. Raises
+        as read does.
         """
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -230,8 +242,23 @@ class Message:
     def timestamp_ns(self) -> int: ...
     @property
     def redelivered(self) -> int: ...
+    @property
+    def valid(self) -> bool:
+        """Whether what was read of it so far is what was written.
+
+        Only on overwrite rings, whose producer waits for nobody, can it be False.
+        """
+
     def release(self) -> None:
-        """Give the slot back; views that are still held keep it until they are dropped."""
+        """Give the slot back; views that are still held keep it until they are dropped.
+
+        Raises
+        ------
+        Lapped
+            On overwrite rings: the message was overwritten meanwhile, and what was read of
+            it is not to be used. Leaving a with block raises it, too, unless the block
+            raised something itself.
+        """
 
     def requeue(self) -> None:
         """Give the message back: it will be delivered again."""

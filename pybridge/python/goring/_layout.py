@@ -68,6 +68,7 @@ PART_NAME: Final = 64
 PART_NAME_SIZE: Final = 64
 PART_FREE: Final = 0
 PART_IN_USE: Final = 1
+PART_DIED: Final = 1
 
 # slot header
 SLOT_HEADER_SIZE: Final = 32

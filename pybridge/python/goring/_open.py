@@ -27,7 +27,7 @@ def create(
     kind: str | None = None,
     mode: str = "queue",
     producers: int = 1,
-    consumers: int = 1,
+    consumers: int | None = None,
     max_meta: int | None = None,
     timestamps: bool | None = None,
     placement: str | None = None,
@@ -50,11 +50,14 @@ def create(
         Instead of dtype: largest message in bytes, for rings of bytes or tensors.
     kind : {"bytes", "array", "struct", "tensor"}, optional
         Only needed for "tensor": arrays that bring their own dtype and shape.
-    mode : str
-        "queue": each message goes to exactly one consumer.
-    producers, consumers : int
-        How many may join at once, together at most 63. With 1 the side needs no atomic
-        read-modify-write.
+    mode : {"queue", "broadcast", "overwrite"}
+        "queue": each message goes to exactly one consumer. "broadcast": each goes to all
+        who have joined, and the slowest holds the producer up. "overwrite": the same, but
+        the producer waits for nobody, and a consumer that is too slow learns how many
+        messages it lost.
+    producers, consumers : int, optional
+        How many may join at once, together at most 63. Of a queue 1 and 1, with which no
+        side needs an atomic read-modify-write; otherwise 1 and 32.
     max_meta : int, optional
         Room for metadata, bytes per message. Default 256 for slots of 4 KiB or more, else 0.
     timestamps : bool, optional
@@ -94,7 +97,7 @@ def create(
         "slots": _check.integer("slots", slots),
         "mode": _check.one_of("mode", mode, ("queue", "broadcast", "overwrite")),
         "producers": _check.integer("producers", producers),
-        "consumers": _check.integer("consumers", consumers),
+        "consumers": None if consumers is None else _check.integer("consumers", consumers),
         "max_meta": None if max_meta is None else _check.not_negative("max_meta", max_meta),
         "timestamps": _switch("timestamps", timestamps),
         "placement": _check.one_of("placement", placement or "", ("", "inline", "separate")),

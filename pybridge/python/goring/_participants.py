@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import _load
-from ._errors import Closed, Error
+from ._errors import Closed
 
 _load.library()
 
@@ -74,10 +74,11 @@ class Consumer(_fast.Consumer, _Participant):
     anybody keeps it; its slot is free again once nobody does. Iteration ends when the ring
     is shut down and empty.
 
-    On rings with several consumers iteration hands out read-only copies, because a slot that
-    one consumer still names while it waits could be the one that the producer needs to go on.
-    `messages` and `read` lend in place on every ring: release each message (``with``) before
-    waiting for the next one.
+    On queues with several consumers iteration hands out read-only copies, because a slot that
+    one consumer still names while it waits could be the one that the producer needs to go on;
+    on overwrite rings, too, each checked to be whole. `messages`, `read` and `latest` lend in
+    place on every ring: release each message (``with``) before waiting for the next one, and
+    on overwrite rings expect `Lapped` at that moment.
     """
 
     _waiter: Waiter | None = None
@@ -99,10 +100,6 @@ class Consumer(_fast.Consumer, _Participant):
                 return
             with message:
                 yield message
-
-    def latest(self) -> NoReturn:
-        """Skip to the newest message; for overwriting broadcast rings only."""
-        raise Error("latest() is for broadcast rings with overwrite; a queue skips nothing")
 
     def close(self) -> None:
         """Give the seat back, at the latest when the last view is dropped."""

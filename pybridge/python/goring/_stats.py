@@ -27,6 +27,14 @@ class Participant:
         When it took the seat.
     alive : bool
         What the kernel says, right across containers and zombies.
+    holds : tuple of int
+        Numbers of the messages it is writing or has taken, where the ring's words say so.
+    cursor : int
+        Consumers of broadcast and overwrite rings: the next message it will read.
+    lag : int
+        Consumers of broadcast and overwrite rings: messages published and not read by it.
+    lost : int
+        Consumers of overwrite rings: messages it was too slow for.
     """
 
     seat: int
@@ -35,6 +43,10 @@ class Participant:
     pid: int
     joined: datetime
     alive: bool
+    holds: tuple[int, ...] = ()
+    cursor: int = 0
+    lag: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,10 @@ class Stats:
     published : int
         Message numbers used up so far, aborted ones included.
     released : int
-        Every message before this number is released.
+        Every message before this number is released, or overwritten.
     ready, taken, writing, free : int
-        Slots by state; together they are ``slots``.
+        Slots by state; together they are ``slots``. On broadcast rings ready is what the
+        slowest consumer has to read.
     shutdown : bool
         Whether the ring takes no more messages.
     participants : tuple of Participant
@@ -108,4 +121,15 @@ def read_stats(raw: dict[str, Any]) -> Stats:
 def _participant(raw: dict[str, Any]) -> Participant:
     role = "producer" if raw["Role"] == 1 else "consumer"
     joined = msgspec.convert(raw["Joined"], datetime)
-    return Participant(raw["Seat"], role, raw["Name"], raw["PID"], joined, raw["Alive"])
+    return Participant(
+        seat=raw["Seat"],
+        role=role,
+        name=raw["Name"],
+        pid=raw["PID"],
+        joined=joined,
+        alive=raw["Alive"],
+        holds=tuple(raw["Holds"] or ()),
+        cursor=raw["Cursor"],
+        lag=raw["Lag"],
+        lost=raw["Lost"],
+    )

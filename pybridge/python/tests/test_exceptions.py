@@ -18,6 +18,7 @@ BASES = [
     (goring.Closed, ValueError),
     (goring.ForkError, RuntimeError),
     (goring.Held, BufferError),
+    (goring.Lapped, goring.Error),
     (goring.NotFound, FileNotFoundError),
     (goring.Exists, FileExistsError),
     (goring.Unsafe, PermissionError),

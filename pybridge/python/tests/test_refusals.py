@@ -127,9 +127,9 @@ def test_schemas(options: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["broadcast", "overwrite"])
-def test_modes_of_the_layout_that_this_version_lacks(mode: str) -> None:
-    with pytest.raises(goring.Unsupported, match=mode):
-        goring.create("bad", max_bytes=8, mode=mode)
+def test_broadcast_has_one_producer(mode: str) -> None:
+    with pytest.raises(goring.BadValue, match=f"producers is 2, want 1 in mode {mode}"):
+        goring.create("bad", max_bytes=8, mode=mode, producers=2)
 
 
 def test_a_folder_that_is_none() -> None:
