@@ -45,6 +45,7 @@ from ._info import Info
 from ._open import create, list, open, unlink
 from ._ring import Ring
 from ._stats import Entry, Participant, Stats
+from ._worker import worker
 
 if TYPE_CHECKING:
     from ._participants import Consumer, Message, Producer, Slot
@@ -85,6 +86,7 @@ __all__ = [
     "list",
     "open",
     "unlink",
+    "worker",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -193,11 +193,20 @@ class Consumer:
     def try_next(self) -> Any:
         """What iteration would give next, or None when there is nothing."""
 
-    def read_batch(self, max: int, timeout: float | None = None) -> Any:
+    @overload
+    def read_batch(
+        self, max: int, timeout: float | None = None, headers: Literal[False] = False
+    ) -> Any: ...
+    @overload
+    def read_batch(
+        self, max: int, timeout: float | None = None, *, headers: Literal[True]
+    ) -> tuple[Any, list[tuple[int, int, bytes]]]:
         """Wait for a message and take it and those right behind it, at most max.
 
         Returns an array of shape (n, \\*ring.shape), in place; on bytes and tensor rings a
-        list of views.
+        list of views. With headers=True a tuple of that and n tuples (tag, redelivered,
+        metadata as msgpack, b"" when there is none). A message is released when nobody
+        holds the array, or its view, any more.
         """
 
     def latest(self, timeout: float | None = None) -> Message:

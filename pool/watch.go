@@ -1,0 +1,57 @@
+package pool
+
+import "time"
+
+// watchForHangs kills workers that keep a request for longer than Config.WorkerTimeout.
+// The request ring's words say who has taken what.
+func (p *Pool) watchForHangs() {
+	limit := p.cfg.WorkerTimeout
+	tick := time.NewTicker(min(max(limit/8, time.Millisecond), time.Second))
+	defer tick.Stop()
+	type loan struct {
+		seat   int
+		number uint64
+	}
+	since := map[loan]time.Time{}
+	for {
+		select {
+		case <-tick.C:
+		case <-p.draining:
+			return
+		}
+		stats, err := p.requests.Stats()
+		if err != nil {
+			p.log.Error("the request ring cannot be looked at", "error", err)
+			continue
+		}
+		now, seen := time.Now(), map[loan]time.Time{}
+		for _, who := range stats.Participants {
+			for _, n := range who.Holds {
+				l := loan{who.Seat, n}
+				if seen[l] = now; !since[l].IsZero() {
+					seen[l] = since[l]
+				}
+				if now.Sub(seen[l]) > limit {
+					p.killSeat(who.Seat)
+				}
+			}
+		}
+		since = seen
+	}
+}
+
+// killSeat kills the worker that sits there.
+func (p *Pool) killSeat(seat int) {
+	for _, w := range p.workers {
+		w.mu.Lock()
+		run := w.process
+		mine := run != nil && run.ready && run.consumer == seat
+		w.mu.Unlock()
+		if mine {
+			p.counts.hangs.Add(1)
+			p.log.Warn("worker hangs and is killed", "worker", w.name, "limit", p.cfg.WorkerTimeout)
+			run.kill()
+			return
+		}
+	}
+}

@@ -1,0 +1,98 @@
+"""Putting what a function returned, or raised, into the result ring."""
+
+from __future__ import annotations
+
+import traceback
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from .._errors import SchemaError, TooLarge
+
+if TYPE_CHECKING:
+    from .._participants import Producer
+
+# Kinds of results; pool/wire.go has the same.
+ARRAY, BYTES, VALUE, ERROR, POISON = range(5)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Answers:
+    """Writes results. A result carries its request's tag, and as metadata its kind, the
+    worker's index and the microseconds spent in the function."""
+
+    def __init__(self, results: Producer, room: int, index: int, name: str) -> None:
+        self._write = results.write
+        self._room = room
+        self._index = index
+        self._name = name
+        self.count = 0
+
+    def value(self, tag: int, value: Any, started_ns: int) -> None:
+        """Answer with what the function returned."""
+        micros = (perf_counter_ns() - started_ns) // 1000
+        self.count += 1
+        try:
+            kind, data = self._converted(value)
+            self._write(data, meta=(kind, self._index, micros), tag=tag)
+        except (TooLarge, SchemaError, TypeError) as problem:
+            self._refuse(tag, value, problem, micros)
+
+    def error(self, tag: int, error: BaseException, started_ns: int) -> None:
+        """Answer with what the function raised."""
+        micros = (perf_counter_ns() - started_ns) // 1000
+        self.count += 1
+        text = "".join(traceback.format_exception(error))
+        self._fail(tag, type(error).__name__, str(error), text, micros)
+
+    def poison(self, tag: int, redelivered: int) -> None:
+        """Give a request up that other workers died of."""
+        text = f"{redelivered} workers died or hung with this request"
+        self._write(_bytes(_encode({"message": text})), meta=(POISON, self._index, 0), tag=tag)
+
+    def _converted(self, value: Any) -> tuple[int, Any]:
+        if isinstance(value, np.ndarray):
+            return ARRAY, value
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return BYTES, _bytes(value)
+        if isinstance(value, np.generic):
+            value = value.item()
+        return VALUE, _bytes(_encode(value))
+
+    def _refuse(self, tag: int, value: Any, problem: Exception, micros: int) -> None:
+        if isinstance(problem, TooLarge):
+            size = getattr(value, "nbytes", None) or len(self._converted(value)[1])
+            message = (
+                f"{self._name} returned {size} bytes, a result holds {self._room} "
+                "(see Config.ResultBytes)"
+            )
+            self._fail(tag, "TooLarge", message, "", micros)
+            return
+        what = type(value).__name__
+        if isinstance(value, np.ndarray):
+            what = f"an array of dtype {value.dtype} and shape {value.shape}"
+        message = f"{self._name} returned {what}, which a result cannot carry: {problem}"
+        self._fail(tag, "TypeError", message, "", micros)
+
+    def _fail(self, tag: int, kind: str, message: str, text: str, micros: int) -> None:
+        data = _error(kind, message, text, self._room)
+        self._write(_bytes(data), meta=(ERROR, self._index, micros), tag=tag)
+
+
+def _bytes(data: bytes | bytearray | memoryview) -> Any:
+    """The bytes as an array, which is what the result ring carries."""
+    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+
+
+def _error(kind: str, message: str, text: str, room: int) -> bytes:
+    """An error that fits: of the traceback the end is kept, of the message the beginning."""
+    for keep in (len(text), room // 2, 0):
+        short = text[max(len(text) - keep, 0) :]
+        data = _encode({"type": kind, "message": message, "traceback": short})
+        if len(data) <= room:
+            return data
+    short = message.encode()[: max(room - 100, 0)].decode(errors="ignore")
+    return _encode({"type": kind[:32], "message": short, "traceback": ""})

@@ -1,0 +1,98 @@
+"""A worker's process: how it is started, what it says, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+import msgspec
+
+from .. import _open
+from ._answer import Answers
+from ._function import Function, load
+from ._loops import Limits, Session
+
+_REQUESTS, _RESULTS, _STATUS = 3, 4, 5  # descriptors; pool/wire.go has the same
+
+_USAGE = "usage: python -m goring.worker module:function --pool JSON (a Go pool runs this)"
+
+
+class Options(msgspec.Struct):
+    """What the pool says on the command line; seconds and bytes, 0: not said."""
+
+    name: str = "worker"
+    index: int = 0
+    max_attempts: int = 3
+    batch: int = 0
+    batch_wait: float = 0.0
+    max_requests: int = 0
+    max_memory: int = 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker; the exit status."""
+    if len(arguments) != 3 or arguments[1] != "--pool":
+        print(_USAGE, file=sys.stderr)
+        return 2
+    for fd in (_REQUESTS, _RESULTS, _STATUS):
+        os.set_inheritable(fd, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        options = msgspec.json.decode(arguments[2], type=Options)
+        function = load(arguments[0]).tuned(options.batch, options.batch_wait)
+        session = _join(function, options)
+    except BaseException as error:
+        _say({"error": _described(error)})
+        return 1
+    _watch_parent(session)
+    signal.signal(signal.SIGTERM, lambda *_: setattr(session, "leaving", True))
+    session.run()
+    return 0
+
+
+def _join(function: Function, options: Options) -> Session:
+    spec = function.spec
+    requests = _open.open(fd=_REQUESTS, dtype=spec.dtype, shape=spec.shape)
+    if spec.kind is not None and requests.kind != spec.kind:
+        raise TypeError(
+            f"{function.name} takes {spec.kind}, the pool's requests are {requests.kind}"
+        )
+    results = _open.open(fd=_RESULTS)
+    producer = results.producer(name=options.name)
+    answers = Answers(producer, results.info.slot_bytes, options.index, function.name)
+    limits = Limits(options.max_attempts, options.max_requests, options.max_memory)
+    session = Session(function, requests, options.name, answers, limits)
+    seats = {"pid": os.getpid(), "consumer": session.requests.seat, "producer": producer.seat}
+    _say({"ready": {**seats, "batch": spec.batch}})
+    return session
+
+
+def _say(status: dict[str, Any]) -> None:
+    """The one line that the pool waits for."""
+    with open(_STATUS, "wb") as pipe:
+        pipe.write(msgspec.json.encode(status) + b"\n")
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    text = "".join(traceback.format_exception(error))
+    return {"type": type(error).__name__, "message": str(error), "traceback": text}
+
+
+def _watch_parent(session: Session) -> None:
+    """End when standard input does: the service is gone, and nobody reads the answers."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        session.leaving = True
+        time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="goring-parent", daemon=True).start()
