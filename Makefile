@@ -9,7 +9,7 @@ stamp := .venv/.set-up
 .PHONY: help setup build test lint demo bench wheel lock clean
 
 help:
-	@echo 'make demo    photographs from Go to two Python workers, every frame verified'
+	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
 	@echo '             (IMAGES=folder for your own, SECONDS=5 to repeat the set for so long)'
 	@echo 'make test    everything that must hold: linters, Go and Python tests, interop, examples'
 	@echo 'make setup   .venv with the pinned tools (after make clean: PYTHON=python3.12 for another interpreter)'

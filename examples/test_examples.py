@@ -72,6 +72,42 @@ def test_pictures_without_pictures_say_so(pictures: str, tmp_path: Path) -> None
     assert "no JPEG or PNG" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> str:
+    program = str(tmp_path_factory.mktemp("service") / "service")
+    subprocess.run(["go", "build", "-o", program, "./examples/service"], cwd=ROOT, check=True)
+    return program
+
+
+def run_service(program: str, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program, "-demo", "-images", str(PNG), "-python", sys.executable, *extra],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_service_answers_everybody_although_a_worker_is_killed(service: str) -> None:
+    done = run_service(service, "-seconds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "every request was answered, although" in done.stdout
+    assert "stripes.png" in done.stdout
+
+
+def test_the_service_fails_when_its_workers_do(service: str, tmp_path: Path) -> None:
+    (tmp_path / "looker.py").write_text("def look(photo):\n    raise ValueError('blind')\n")
+    done = run_service(service, "-seconds", "0.5", "-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert "ValueError: blind" in done.stderr
+    (tmp_path / "looker.py").write_text("import no_such_thing\n")
+    done = run_service(service, "-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert "No module named 'no_such_thing'" in done.stderr
+
+
 def readme_code(language: str) -> str:
     found = re.search(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert found is not None
