@@ -47,6 +47,7 @@ def segment(
     schema: dict,
     *,
     slots: int,
+    mode: int = 1,
     producers: int = 1,
     consumers: int = 1,
     max_meta: int | None = None,
@@ -74,7 +75,7 @@ def segment(
         "options": int(size >= 4096 if timestamps is None else timestamps),
     }  # fmt: skip
     place(geometry, inline, exact=schema["kind"] in ("array", "struct"))
-    fixed = {"magic": b"\x89GORING\n", "major": 1, "superblock_size": 4096, "mode": 1}
+    fixed = {"magic": b"\x89GORING\n", "major": 1, "superblock_size": 4096, "mode": mode}
     fixed |= {"participants_off": 4096, "participant_stride": 128, "uuid": b"made by maker.py"}
     out = bytearray(geometry["total_size"])
     for field, value in (geometry | fixed).items():

@@ -11,6 +11,7 @@ All three speak the same language on stdin and stdout, one reply line per comman
     abort
     write HEX [..] | put MS HEX [..]   reserve and commit, without waiting | waiting MS at most
     writebatch HEX HEX ..         one batch, waiting for room: ok n=COUNT
+    latest MS | lost              broadcast modes: skip to the newest | ok lost=N
     tryread | read MS             ok seq= data= tag= meta= again= ts= [tensor=]; it stays held
     release SEQ | requeue SEQ
     readbatch N                   ok seq=FIRST n=COUNT data=HEX,HEX,..; it stays held
@@ -40,8 +41,8 @@ HERE = Path(__file__).parent
 
 #: Classes of refusals. Attaching's are those of the table in section 10.
 ERRORS = frozenset(
-    "full empty timeout end held busy shutdown toolarge schema corrupt misuse closed exist option "
-    "name notexist filetype owner mode truncated foreign byteorder version checksum feature "
+    "full empty timeout end held lapped busy shutdown toolarge schema corrupt misuse closed exist "
+    "option name notexist filetype owner mode truncated foreign byteorder version checksum feature "
     "geometry info unsupported nospace".split()
 )
 

@@ -191,6 +191,12 @@ class Peer:
     def read(self, ms: str) -> str:
         return self.lend(self.consumer.read(int(ms) / 1000))
 
+    def latest(self, ms: str) -> str:
+        return self.lend(self.consumer.latest(int(ms) / 1000))
+
+    def lost(self) -> str:
+        return f"lost={self.consumer.lost}"
+
     def lend(self, m: goring.Message) -> str:
         """Note the message and print it. One that cannot be looked at is released."""
         try:

@@ -30,6 +30,7 @@ CLASSES: list[tuple[type[Exception], str, str]] = [
     (goring.Full, "", "full"),
     (goring.Empty, "", "empty"),
     (goring.Held, "", "held"),
+    (goring.Lapped, "", "lapped"),
     (goring.Closed, "takes no more messages", "shutdown"),
     (goring.Closed, "shut down and empty", "end"),
     (goring.Closed, "already", "misuse"),
@@ -39,7 +40,7 @@ CLASSES: list[tuple[type[Exception], str, str]] = [
 ]
 
 #: Commands that wait: what they did not get in time is a timeout.
-WAITING = ("read", "put", "readbatch", "writebatch", "produce", "consume", "iterate")
+WAITING = ("read", "latest", "put", "readbatch", "writebatch", "produce", "consume", "iterate")
 
 
 def refusal(error: Exception, command: str) -> str:

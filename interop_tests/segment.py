@@ -128,6 +128,10 @@ class Segment:
         *fields, name = SEAT.unpack(raw)
         return Seat(*fields, name.rstrip(b"\0").decode())
 
+    def set_cursor(self, number: int, value: int) -> None:
+        at = self.sb["participants_off"] + (number - 1) * 128 + 8
+        os.pwrite(self.fd, struct.pack("<Q", value), at)
+
     def locked(self, number: int) -> bool:
         """Whether any process holds the seat's liveness lock."""
         ask = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, LOCK_BASE + number, 1, 0)

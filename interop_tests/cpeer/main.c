@@ -136,7 +136,7 @@ static int do_shutdown(Peer *p, char **args) {
 static const struct { const char *name; Command *run; } commands[] = {
 	{"open", do_open}, {"openfd", do_openfd}, {"producer", do_producer}, {"consumer", do_consumer}, {"leave", do_leave}, {"close", do_close},
 	{"shutdown", do_shutdown}, {"reserve", do_reserve}, {"commit", do_commit}, {"abort", do_abort}, {"write", do_write},
-	{"put", do_put}, {"writebatch", do_writebatch}, {"tryread", do_tryread}, {"read", do_read}, {"release", do_release},
+	{"put", do_put}, {"writebatch", do_writebatch}, {"latest", do_latest}, {"lost", do_lost}, {"tryread", do_tryread}, {"read", do_read}, {"release", do_release},
 	{"requeue", do_requeue}, {"readbatch", do_readbatch}, {"releasebatch", do_releasebatch},
 	{"produce", do_produce}, {"consume", do_consume},
 };

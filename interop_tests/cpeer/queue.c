@@ -173,6 +173,11 @@ static int lend(Peer *p, int64_t ns) {
 }
 int do_tryread(Peer *p, char **args) { return (void)args, lend(p, 0); }
 int do_read(Peer *p, char **args) { return lend(p, milliseconds(args[0])); }
+int do_latest(Peer *p, char **args) {
+	if (!p->nagain) gr_skip_to_newest(&p->c);
+	return lend(p, milliseconds(args[0]));
+}
+int do_lost(Peer *p, char **args) { return (void)args, ok("lost=%" PRIu64, p->c.lost); }
 
 /* the position of message args[0], or false when it is not held: its word is looked at */
 static bool held(Peer *p, char **args, gr_pos *at) {

@@ -159,6 +159,19 @@ func (p *peer) read(args []string) (string, error) {
 	return p.lend(p.consumer.Read(ctx))
 }
 
+func (p *peer) latest(args []string) (string, error) {
+	ctx, cancel, err := within(args[0])
+	if err != nil {
+		return "", err
+	}
+	defer cancel()
+	return p.lend(p.consumer.Latest(ctx))
+}
+
+func (p *peer) lost([]string) (string, error) {
+	return fmt.Sprintf("lost=%d", p.consumer.Lost()), nil
+}
+
 // lend notes the message and prints it. One whose descriptor is corrupt is
 // released: it cannot be used.
 func (p *peer) lend(m goring.Message, err error) (string, error) {
@@ -214,7 +227,7 @@ func (p *peer) held(args []string) (goring.Message, error) {
 func (p *peer) release(args []string) (string, error) {
 	m, err := p.held(args)
 	if err == nil {
-		m.Release()
+		err = m.Release()
 	}
 	return "", err
 }
@@ -245,6 +258,5 @@ func (p *peer) readBatch(args []string) (string, error) {
 }
 
 func (p *peer) releaseBatch([]string) (string, error) {
-	p.batch.Release()
-	return "", nil
+	return "", p.batch.Release()
 }

@@ -31,6 +31,7 @@ func init() {
 		"shutdown": (*peer).shutdown, "unlink": (*peer).unlink,
 		"reserve": (*peer).reserve, "commit": (*peer).commit, "abort": (*peer).abort,
 		"write": (*peer).write, "put": (*peer).put, "writebatch": (*peer).writeBatch,
+		"latest": (*peer).latest, "lost": (*peer).lost,
 		"tryread": (*peer).tryRead, "read": (*peer).read, "release": (*peer).release, "requeue": (*peer).requeue,
 		"readbatch": (*peer).readBatch, "releasebatch": (*peer).releaseBatch,
 		"produce": (*peer).produce, "consume": (*peer).consume,
