@@ -6,7 +6,7 @@ SECONDS ?= 5
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test lint demo bench wheel lock clean
+.PHONY: help setup build test lint demo bench bench-pool embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -16,6 +16,7 @@ help:
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
 	@echo 'make bench   the benchmarks, as ratios to a ring in C'
+	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
 	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
 	@echo 'make lock    pin the newest development tools in requirements-dev.txt'
 	@echo 'make clean   remove what the others made'
@@ -40,6 +41,9 @@ demo: build
 
 bench: build
 	@. scripts/env.sh && bench/run.sh
+
+bench-pool: build
+	@bench/pool/run.sh
 
 wheel: setup
 	@scripts/wheel.sh

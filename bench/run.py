@@ -31,6 +31,10 @@ ROWS = [
     ("Go -> Go, 64 slots", "slots64", "one", "within 2 x"),
     ("Go -> Go, 4096 slots", "slots4096", "one", "within 2 x"),
     ("Go -> Go, 2^20 slots", "slots1048576", "one", "within 2 x"),
+    ("Broadcast, producer's ns/message, 1 consumer", "cast1", "cast0", ""),
+    ("Broadcast, 4 consumers", "cast4", "cast0", ""),
+    ("Broadcast, 16 consumers", "cast16", "cast0", ""),
+    ("Broadcast, 32 consumers", "cast32", "cast0", "within 2 x"),
     ("Python -> Python, 64 B, loop counts", "py_count", "limit one", ">= 10 M/s"),
     ("Python -> Python, frame[0]", "py_touch", "limit one", ">= 5 M/s"),
     ("Python -> Python, s += int(frame[0])", "py_sum", "limit one", ""),
@@ -48,6 +52,7 @@ def build(folder: Path) -> dict[str, list[str]]:
     subprocess.run([cc, "-O2", "-std=gnu11", "-o", limit, source], check=True)
     subprocess.run(["go", "build", "-o", go, "./bench/gobench"], cwd=HERE.parent, check=True)
     commands = {f"limit {n}": [limit, n] for n in ("one", "batch", "rtt", "parked", "copy")}
+    commands["cast0"] = ["taskset", "-c", "0", go, "cast0"]
     for _, ours, *_ in ROWS:
         if ours.startswith("py_"):
             commands[ours] = [sys.executable, str(HERE / "pybench.py"), ours]

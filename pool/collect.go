@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"time"
 
 	"example.com/goring/goring"
@@ -13,7 +14,13 @@ import (
 func (p *Pool) collect() {
 	ctx := context.Background()
 	for {
-		m, err := p.consumer.Read(ctx)
+		m, err := p.consumer.TryRead()
+		if errors.Is(err, goring.ErrEmpty) {
+			// Whom the last answer was for runs here and now: waking another thread for it
+			// would cost more than the rest of its way.
+			runtime.Gosched()
+			m, err = p.consumer.Read(ctx)
+		}
 		switch {
 		case err == nil:
 			p.deliver(m)

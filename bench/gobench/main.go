@@ -196,16 +196,26 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) == 0 || benches[args[0]] == nil {
+	if len(args) == 0 {
 		return fmt.Errorf("which bench? %v", args)
 	}
-	b, divisor := benches[args[0]], "1"
+	divisor := "1"
 	if len(args) > 1 {
 		divisor = args[1]
 	}
 	by, err := strconv.Atoi(divisor)
 	if err != nil {
 		return err
+	}
+	var consumers int
+	if n, _ := fmt.Sscanf(args[0], "cast%d", &consumers); n == 1 {
+		ns, err := broadcast(consumers, 20000/by)
+		fmt.Printf("%s\t%.2f\tns\n", args[0], ns)
+		return err
+	}
+	b := benches[args[0]]
+	if b == nil {
+		return fmt.Errorf("which bench? %v", args)
 	}
 	b.count = b.count / by / 32 * 32 // whole batches
 	if len(args) > 2 {

@@ -1,1 +1,1 @@
-import no_such_module_anywhere
+import no_such_module_anywhere  # noqa: F401

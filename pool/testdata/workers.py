@@ -99,7 +99,7 @@ def pieces(texts, metas):
         raise RuntimeError("one of them is bad")
     if bytes(texts[0]) == b"bad":
         raise ValueError("this one")
-    return [[bytes(t).decode(), m, len(texts)] for t, m in zip(texts, metas)]
+    return [[bytes(t).decode(), m, len(texts)] for t, m in zip(texts, metas, strict=True)]
 
 
 @goring.worker(batch=4)
@@ -113,11 +113,9 @@ async def nap(x):
 
 
 def counted(requests):
-    n = 0
-    for x in requests:
+    for n, x in enumerate(requests, start=1):
         if bytes(x) == b"bad":
             raise ValueError("bad")
-        n += 1
         yield [n, bytes(x).decode()]
 
 
