@@ -17,8 +17,6 @@ from ._answer import Answers
 from ._function import Function, load
 from ._loops import Limits, Session
 
-_REQUESTS, _RESULTS, _STATUS = 3, 4, 5  # descriptors; pool/wire.go has the same
-
 _USAGE = "usage: python -m goring.worker module:function --pool JSON (a Go pool runs this)"
 
 
@@ -32,6 +30,9 @@ class Options(msgspec.Struct):
     batch_wait: float = 0.0
     max_requests: int = 0
     max_memory: int = 0
+    requests: int = 3  # descriptors; pool/wire.go has the same
+    results: int = 4
+    status: int = 5
 
 
 def main(arguments: list[str]) -> int:
@@ -39,17 +40,17 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 3 or arguments[1] != "--pool":
         print(_USAGE, file=sys.stderr)
         return 2
-    for fd in (_REQUESTS, _RESULTS, _STATUS):
+    options = msgspec.json.decode(arguments[2], type=Options)
+    for fd in (options.requests, options.results, options.status):
         os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        options = msgspec.json.decode(arguments[2], type=Options)
         function = load(arguments[0]).tuned(options.batch, options.batch_wait)
         session = _join(function, options)
     except BaseException as error:
-        _say({"error": _described(error)})
+        _say(options.status, {"error": _described(error)})
         return 1
     _watch_parent(session)
     signal.signal(signal.SIGTERM, lambda *_: setattr(session, "leaving", True))
@@ -59,24 +60,24 @@ def main(arguments: list[str]) -> int:
 
 def _join(function: Function, options: Options) -> Session:
     spec = function.spec
-    requests = _open.open(fd=_REQUESTS, dtype=spec.dtype, shape=spec.shape)
+    requests = _open.open(fd=options.requests, dtype=spec.dtype, shape=spec.shape)
     if spec.kind is not None and requests.kind != spec.kind:
         raise TypeError(
             f"{function.name} takes {spec.kind}, the pool's requests are {requests.kind}"
         )
-    results = _open.open(fd=_RESULTS)
+    results = _open.open(fd=options.results)
     producer = results.producer(name=options.name)
     answers = Answers(producer, results.info.slot_bytes, options.index, function.name)
     limits = Limits(options.max_attempts, options.max_requests, options.max_memory)
     session = Session(function, requests, options.name, answers, limits)
     seats = {"pid": os.getpid(), "consumer": session.requests.seat, "producer": producer.seat}
-    _say({"ready": {**seats, "batch": spec.batch}})
+    _say(options.status, {"ready": {**seats, "batch": spec.batch}})
     return session
 
 
-def _say(status: dict[str, Any]) -> None:
+def _say(fd: int, status: dict[str, Any]) -> None:
     """The one line that the pool waits for."""
-    with open(_STATUS, "wb") as pipe:
+    with open(fd, "wb") as pipe:
         pipe.write(msgspec.json.encode(status) + b"\n")
 
 
