@@ -16,6 +16,7 @@ help:
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
 	@echo 'make bench   the benchmarks, as ratios to a ring in C'
+	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
 	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
 	@echo 'make lock    pin the newest development tools in requirements-dev.txt'
@@ -44,6 +45,9 @@ bench: build
 
 bench-pool: build
 	@bench/pool/run.sh
+
+embeddings: build
+	@examples/embeddings/run.sh
 
 wheel: setup
 	@scripts/wheel.sh

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import numpy.typing as npt
 
@@ -19,6 +19,10 @@ from .._schema import Shape
 _MARK = "__goring_worker__"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Mark(Protocol):
+    def __call__(self, function: _F, /) -> _F: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def worker(
     shape: Shape | None = ...,
     kind: str | None = ...,
     concurrency: int = ...,
-) -> Callable[[_F], _F]: ...
+) -> _Mark: ...
 def worker(
     function: _F | None = None,
     /,

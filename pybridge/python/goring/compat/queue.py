@@ -22,7 +22,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from multiprocessing import context, reduction
+from multiprocessing import reduction
+from multiprocessing.context import assert_spawning
 from queue import Empty, Full
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,7 @@ from .. import _check, _errors, _layout, _open
 
 if TYPE_CHECKING:
     from .._participants import Consumer, Producer
+    from .._ring import Ring
 
 __all__ = ["Empty", "Full", "Queue"]
 
@@ -78,7 +80,7 @@ class Queue:
             )
         )
 
-    def _attach(self, ring: Any) -> None:
+    def _attach(self, ring: Ring) -> None:
         self._ring = ring
         self._producer: Producer | None = None
         self._consumer: Consumer | None = None
@@ -102,13 +104,12 @@ class Queue:
         stream, buffers = _pickled(obj)
         wait = _Patience(block, timeout)
         with _Turn(self._putting, wait, Full):
-            if self._producer is None:
-                self._producer = self._ring.producer()
+            producer = self._producer = self._producer or self._ring.producer()
             try:
                 if buffers:
-                    self._put_buffers(self._producer, stream, buffers, wait)
+                    self._put_buffers(producer, stream, buffers, wait)
                 else:
-                    self._producer.write(_head([len(stream)]) + stream, wait.left())
+                    producer.write(_head([len(stream)]) + stream, wait.left())
             except _errors.Full:
                 raise Full from None
             except _errors.TooLarge as error:
@@ -143,10 +144,9 @@ class Queue:
         self._check_open()
         wait = _Patience(block, timeout)
         with _Turn(self._getting, wait, Empty):
-            if self._consumer is None:
-                self._consumer = self._ring.consumer()
+            consumer = self._consumer = self._consumer or self._ring.consumer()
             try:
-                message = self._consumer.read(wait.left())
+                message = consumer.read(wait.left())
             except _errors.Empty:
                 raise Empty from None
             with message:
@@ -205,7 +205,7 @@ class Queue:
         return f"<goring.compat.queue.Queue at {id(self):#x}>"
 
     def __getstate__(self) -> Any:
-        context.assert_spawning(self)
+        assert_spawning(self)
         self._check_open()
         return reduction.DupFd(self._ring.fileno())
 
