@@ -108,56 +108,116 @@ def test_the_service_fails_when_its_workers_do(service: str, tmp_path: Path) -> 
     assert "No module named 'no_such_thing'" in done.stderr
 
 
-def readme_code(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found is not None
-    return found[1]
+def test_many_workers_lose_no_batch() -> None:
+    program = str(ROOT / "examples" / "many_workers" / "loader.py")
+    done = subprocess.run(
+        [sys.executable, program, "--images", str(PNG), "--samples", "1600"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 worker replaced, no batch lost" in done.stdout
+
+
+def readme_code(language: str, containing: str = "") -> str:
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return next(code for code in found if containing in code)
 
 
 GO = """package main
 
 import (
 	"context"
+	"fmt"
 	"log"
 
 	"example.com/goring/goring"
 	"example.com/goring/layout"
+	"example.com/goring/pool"
 )
 
-type cam struct{{}}
+var (
+	_ = goring.Slots
+	_ = layout.Bytes
+	_ = pool.New
+)
 
-func (cam) Render(b []byte) {{
-	for i := range b {{
+type cam struct{}
+
+func (cam) Render(b []byte) {
+	for i := range b {
 		b[i] = 7
-	}}
-}}
+	}
+}
 
-func main() {{
-	ctx, camera := context.Background(), cam{{}}
-{body}
-	if err != nil {{
+func main() {
+	ctx, camera := context.Background(), cam{}
+	schema, picture, faces := layout.Bytes(8), []byte("picture"), []map[string]int{}
+	_, _, _, _ = camera, schema, picture, ctx
+BODY
+	if err != nil {
 		log.Fatal(err)
-	}}
-}}
+	}
+AFTER
+	fmt.Println(faces)
+}
 """
 
 
-def test_the_readme_runs_as_printed(folder: Path, tmp_path: Path) -> None:
-    body = readme_code("go")
+def go_run(body: str, after: str = "", **env: str) -> str:
+    """The output of a program with that body."""
     main = ROOT / "examples" / f"readme_{os.getpid()}"
     main.mkdir()
     try:
-        (main / "main.go").write_text(GO.format(body=body))
-        subprocess.run(["go", "run", f"./examples/{main.name}"], cwd=ROOT, check=True, timeout=60)
+        (main / "main.go").write_text(GO.replace("BODY", body).replace("AFTER", after))
+        done = subprocess.run(
+            ["go", "run", f"./examples/{main.name}"],
+            cwd=ROOT,
+            env=os.environ | env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     finally:
         (main / "main.go").unlink()
         main.rmdir()
-    assert (folder / "goring.frames").exists()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def python_run(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", readme_code("python")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "[7. 7. 7.]\n"
+    return done.stdout
+
+
+def test_the_readme_runs_as_printed(folder: Path) -> None:
+    go_run(readme_code("go"))
+    assert (folder / "goring.frames").exists()
+    assert python_run(readme_code("python")) == "[7. 7. 7.]\n"
+
+
+def test_the_readmes_broadcast_ring(folder: Path) -> None:
+    go_run(readme_code("go", "ModeBroadcast"), "_ = ring.Close()")
+    assert python_run("import goring; print(goring.open('ticks').mode)") == "broadcast\n"
+
+
+def test_the_readmes_service(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "faces.py").write_text(readme_code("python", "def find"))
+    out = go_run(
+        readme_code("go", "pool.New"),
+        "_ = workers.Close()",
+        PYTHONPATH=f"{tmp_path}:{ROOT / 'pybridge' / 'python'}",
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    )
+    assert out == "[map[x:1 y:2]]\n"
+
+
+@pytest.mark.parametrize("module", ["goring.compat.queue", "goring.compat.shm_ring_buffer"])
+def test_the_readmes_doors(module: str) -> None:
+    python_run(readme_code("python", module))
