@@ -50,7 +50,7 @@ def worker(
     concurrency: int = ...,
 ) -> _Mark: ...
 def worker(
-    function: _F | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     batch: int = 0,
@@ -101,7 +101,7 @@ def worker(
         raise BadValue(f"wait is {wait!r}, want seconds >= 0")
     spec = Spec(batch, float(wait), dtype, shape, kind, concurrency)
 
-    def mark(f: _F) -> _F:
+    def mark(f: Callable[..., Any]) -> Callable[..., Any]:
         setattr(f, _MARK, spec)
         return f
 
