@@ -1,5 +1,4 @@
 /* main.c: the command loop, opening rings, seats. */
-#define GORING_IMPLEMENTATION
 #include "peer.h"
 
 #include <stdarg.h>

@@ -23,7 +23,7 @@ static bool look_data(void *arg, bool final) {
 	Look *l = arg;
 	return take_again(l->c, &l->at) || gr_take(&l->c->c, !final, &l->at);
 }
-static inline bool take(ConsumerObject *c, gr_pos *at) {
+bool consumer_take(ConsumerObject *c, gr_pos *at) {
 	if (__builtin_expect(c->nagain != 0, 0)) return take_again(c, at);
 	return gr_take(&c->c, true, at);
 }
@@ -87,14 +87,14 @@ static int prebuild(ConsumerObject *c, uint64_t i) {
 /* ---- waiting for data ---- */
 
 /* frames that iteration has handed out and nobody holds any more */
-static inline void let_go(ConsumerObject *c) {
+void consumer_let_go(ConsumerObject *c) {
 	Py_CLEAR(c->copied);
 	while (c->nlag && c->table && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
 }
 /* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
 static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 	Look look = {c, {0, 0}};
-	let_go(c);
+	consumer_let_go(c);
 	if (gr_holds_all(&c->c) || (c->c.owner && atomic_load(&c->seat->held) >= c->c.r->slots)) {
 		PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
 		return -1;
@@ -107,10 +107,11 @@ static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 	*at = look.at;
 	return r;
 }
-static inline int data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes) {
+/* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
+int consumer_data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes) {
 	if (__builtin_expect(!c->seat || c->busy || fast_forked, 0)) return usable(c->seat, c->busy, "consumer") - 1;
 	for (;;) {
-		if (!take(c, at)) {
+		if (!consumer_take(c, at)) {
 			int r = data_wait(c, timeout, at);
 			if (r != 1) return r;
 		}
@@ -125,7 +126,7 @@ static inline int data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t 
 		             (unsigned long long)c->c.r->bytes, (unsigned long long)c->c.r->max_meta);
 	return -1;
 }
-static PyObject *ended(int r) {
+PyObject *consumer_ended(int r) {
 	if (r == 0) PyErr_SetString(fast_hooks.Empty, "no message came in time");
 	if (r == -2) PyErr_SetString(fast_hooks.Closed, "the ring is shut down and empty");
 	return NULL;
@@ -137,7 +138,7 @@ static PyObject *next_prebuilt(ConsumerObject *c, int64_t timeout, int *r) {
 	uint64_t sizes;
 	if (c->nlag == 2) settle_oldest(c);
 	if (c->nlag && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
-	if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
+	if ((*r = consumer_data(c, timeout, &at, &sizes)) != 1) return NULL;
 	Prebuilt *s = &c->table[at.idx];
 	if ((!s->view || !intact(c, s)) && prebuild(c, at.idx)) {
 		seat_release(c->seat, at, 1);
@@ -160,7 +161,7 @@ static PyObject *copy_of(PyObject *view) {
 }
 /* the copy of a view of an overwrite ring's n messages from at on; NULL without an exception
  * when they were overwritten meanwhile, from the first to the last. Takes the view. */
-static PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n) {
+PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n) {
 	PyObject *copy = view ? copy_of(view) : NULL;
 	bool torn = !gr_whole(c->c.r, at);
 	Py_XDECREF(view);
@@ -175,7 +176,7 @@ static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 	uint64_t sizes;
 	Py_CLEAR(c->copied);
 	for (;;) {
-		if ((*r = data(c, timeout, &at, &sizes)) != 1) return NULL;
+		if ((*r = consumer_data(c, timeout, &at, &sizes)) != 1) return NULL;
 		LeaseObject *l = lend(c, at, sizes);
 		if (!l) return NULL;
 		PyObject *view = payload_view(c, l);
@@ -196,14 +197,14 @@ static PyObject *next_payload(ConsumerObject *c, int64_t timeout, int *r) {
 static PyObject *consumer_next(ConsumerObject *c) {
 	int r;
 	PyObject *view = next_payload(c, c->timeout, &r);
-	return r == 0 ? ended(r) : view;
+	return r == 0 ? consumer_ended(r) : view;
 }
 static PyObject *consumer_try_next(ConsumerObject *c, PyObject *unused) {
 	(void)unused;
 	int r;
 	PyObject *view = next_payload(c, 0, &r);
 	if (r == 0) Py_RETURN_NONE;
-	return r == -2 ? ended(r) : view;
+	return r == -2 ? consumer_ended(r) : view;
 }
 
 /* ---- one by one ---- */
@@ -215,98 +216,19 @@ static PyObject *consumer_read(ConsumerObject *c, PyObject *const *args, Py_ssiz
 	if (n + k > 1 || (k && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout")))
 		return PyErr_Format(PyExc_TypeError, "read takes one argument, timeout");
 	if (n + k && parse_timeout(args[0], &timeout)) return NULL;
-	let_go(c);
-	int r = data(c, timeout, &at, &sizes);
-	return r == 1 ? message_new(c, at, sizes) : ended(r);
+	consumer_let_go(c);
+	int r = consumer_data(c, timeout, &at, &sizes);
+	return r == 1 ? message_new(c, at, sizes) : consumer_ended(r);
 }
 static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 	(void)unused;
 	gr_pos at;
 	uint64_t sizes;
-	let_go(c);
-	int r = data(c, 0, &at, &sizes);
+	consumer_let_go(c);
+	int r = consumer_data(c, 0, &at, &sizes);
 	if (r == 1) return message_new(c, at, sizes);
 	if (r == 0) Py_RETURN_NONE;
-	return ended(r);
-}
-
-/* ---- batches ---- */
-
-/* whether a message behind the first of a batch can be handed out. If not, the batch ends
- * before it and it goes back: the next read reports it. */
-static bool fit_for_batch(ConsumerObject *c, gr_pos at, uint64_t *sizes) {
-	gr_ring *r = c->c.r;
-	Tensor t;
-	*sizes = gr_slot(r, at.idx)->sizes; /* one load; only this copy is used */
-	if (gr_sane(r, *sizes) && (r->kind != GR_KIND_TENSOR || tensor_parse(gr_tensor(r, at.idx), *sizes & 0xffffffff, &t))) return true;
-	if (consumer_requeue(c, at)) {
-		PyErr_Clear();
-		seat_release(c->seat, at, 1); /* no memory to remember it */
-	}
-	return false;
-}
-/* appends (tag, redelivered, metadata as it is) of the message at at; headers may be NULL: not wanted */
-static int note_header(ConsumerObject *c, PyObject *headers, gr_pos at, uint64_t sizes) {
-	if (!headers) return 0;
-	Py_ssize_t n = (Py_ssize_t)(sizes >> 32 & 0xffff);
-	PyObject *h = Py_BuildValue("(Kiy#)", (unsigned long long)gr_slot(c->c.r, at.idx)->tag, (int)(sizes >> 56), gr_meta(c->c.r, at.idx), n);
-	int bad = !h || PyList_Append(headers, h);
-	Py_XDECREF(h);
-	return bad;
-}
-static PyObject *batch_of_views(ConsumerObject *c, gr_pos at, uint64_t sizes, uint64_t limit, PyObject *headers) {
-	PyObject *list = PyList_New(0);
-	while (list) {
-		PyObject *m = message_new(c, at, sizes), *v = m ? PyObject_GetAttrString(m, "data") : NULL;
-		Py_XDECREF(m);
-		if (c->c.side == GR_LOSSY && m) v = whole_copy(c, v, at, 1);
-		if (v ? PyList_Append(list, v) || note_header(c, headers, at, sizes) : PyErr_Occurred() != NULL) Py_CLEAR(list);
-		Py_XDECREF(v);
-		if (!list || --limit == 0 || !take(c, &at) || !fit_for_batch(c, at, &sizes)) break;
-	}
-	return list;
-}
-static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t sizes, uint64_t limit, PyObject *headers) {
-	gr_ring *r = c->c.r;
-	uint64_t n = 1, most = gr_longest_run(r, at, limit);
-	if (r->inlined && most > r->slots - at.idx) most = r->slots - at.idx;
-	gr_pos behind = gr_next(r, at);
-	if (behind.idx != c->c.pos.idx || behind.lap != c->c.pos.lap) most = 1; /* a given-back message stands alone */
-	bool bad = note_header(c, headers, at, sizes);
-	for (; n < most && gr_take_next(&c->c) && fit_for_batch(c, gr_plus(r, at, n), &sizes); n++) bad = bad || note_header(c, headers, gr_plus(r, at, n), sizes);
-	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(r, at.idx), (Py_ssize_t)((n - 1) * r->data_stride + r->bytes), false);
-	if (!l) {
-		seat_release(c->seat, at, n);
-		return NULL;
-	}
-	lease_owe(l, at, n);
-	atomic_fetch_add(&c->seat->held, n);
-	PyArrayObject *v = bad ? NULL : view_new(&c->shape, l, (npy_intp)n, (npy_intp)r->data_stride);
-	Py_DECREF(l);
-	return c->c.side == GR_LOSSY ? whole_copy(c, (PyObject *)v, at, n) : (PyObject *)v;
-}
-static PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"max", "timeout", "headers", NULL};
-	long long max;
-	PyObject *t = NULL, *headers = NULL;
-	int64_t timeout = c->timeout;
-	int wanted = 0;
-	gr_pos at;
-	uint64_t sizes;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|Op", names, &max, &t, &wanted) || (t && parse_timeout(t, &timeout))) return NULL;
-	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
-	let_go(c);
-	for (;;) {
-		int r = data(c, timeout, &at, &sizes);
-		if (r != 1) return ended(r);
-		if (wanted && !(headers = PyList_New(0))) return NULL;
-		PyObject *batch = c->c.r->fixed ? batch_of_rows(c, at, sizes, (uint64_t)max, headers) : batch_of_views(c, at, sizes, (uint64_t)max, headers);
-		bool torn = batch ? PyList_Check(batch) && !PyList_GET_SIZE(batch) : !PyErr_Occurred(); /* overwritten before it was copied */
-		if (batch && !torn) return wanted ? Py_BuildValue("(NN)", batch, headers) : batch;
-		Py_XDECREF(batch);
-		Py_XDECREF(headers);
-		if (!torn) return NULL;
-	}
+	return consumer_ended(r);
 }
 
 /* ---- the newest ---- */
@@ -319,10 +241,10 @@ static PyObject *consumer_latest(ConsumerObject *c, PyObject *args, PyObject *kw
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &t) || (t && parse_timeout(t, &timeout))) return NULL;
 	if (c->c.r->mode == GR_MODE_QUEUE) return PyErr_Format(fast_hooks.Error, "latest() is for broadcast and overwrite rings; a queue skips nothing");
 	if (!usable(c->seat, c->busy, "consumer")) return NULL;
-	let_go(c);
+	consumer_let_go(c);
 	if (!c->nagain) gr_skip_to_newest(&c->c);
-	int r = data(c, timeout, &at, &sizes);
-	return r == 1 ? message_new(c, at, sizes) : ended(r);
+	int r = consumer_data(c, timeout, &at, &sizes);
+	return r == 1 ? message_new(c, at, sizes) : consumer_ended(r);
 }
 
 /* ---- waiting without taking, for event loops ---- */
@@ -345,7 +267,7 @@ static PyObject *consumer_wait(ConsumerObject *c, PyObject *args, PyObject *kwar
 	int64_t timeout;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &t) || parse_timeout(t, &timeout)) return NULL;
 	if (!usable(c->seat, c->busy, "consumer")) return NULL;
-	let_go(c);
+	consumer_let_go(c);
 	int r = wait_until(&c->w, look_ready, c, timeout, &c->busy);
 	if (r == -1) return NULL;
 	return PyBool_FromLong(r != 0); /* a ring that has ended is something to look at, too */

@@ -135,6 +135,13 @@ LeaseObject *lend(ConsumerObject *c, gr_pos at, uint64_t sizes);
 PyObject *payload_view(ConsumerObject *c, LeaseObject *l);
 /* consumer.c */
 int consumer_requeue(ConsumerObject *c, gr_pos at);
+bool consumer_take(ConsumerObject *c, gr_pos *at);
+void consumer_let_go(ConsumerObject *c);
+int consumer_data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes);
+PyObject *consumer_ended(int r);
+PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n);
+/* batch.c */
+PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs);
 /* producer.c */
 int producer_abort(ProducerObject *p);
 #endif

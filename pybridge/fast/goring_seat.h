@@ -1,11 +1,7 @@
 /* goring_seat.h: who is alive, and repairing what the dead left (spec section 3). */
 #ifndef GORING_SEAT_H
 #define GORING_SEAT_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "goring.h"
 

@@ -3,10 +3,8 @@
 #ifndef GORING_WAIT_H
 #define GORING_WAIT_H
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "goring_seat.h"
 
@@ -98,8 +96,4 @@ static inline void gr_shutdown(const gr_ring *r) {
 	gr_call(r, GR_OFF_DATA_EV);
 	gr_call(r, GR_OFF_ROOM_EV);
 }
-/* one file of the program defines GORING_IMPLEMENTATION before this header */
-#ifdef GORING_IMPLEMENTATION
-void gr_wake_all(_Atomic uint32_t *ev) { syscall(SYS_futex, ev, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0); }
-#endif
 #endif

@@ -3,12 +3,17 @@
  * word = lap << 8 | owner << 2 | state; message number n = lap * slots + index. */
 #ifndef GORING_WORDS_H
 #define GORING_WORDS_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "goring_layout.h"
 
@@ -116,7 +121,9 @@ static inline gr_pos gr_first_unwritten(const gr_ring *r) {
 }
 
 /* ---- waking (the sleeping half is in goring_wait.h) ---- */
-void gr_wake_all(_Atomic uint32_t *ev);
+
+/* not FUTEX_PRIVATE: the words are shared between processes */
+static inline void gr_wake_all(_Atomic uint32_t *ev) { syscall(SYS_futex, ev, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0); }
 
 static __attribute__((noinline, cold, unused)) void gr_wake(_Atomic uint32_t *ev, _Atomic uint32_t *waiting) {
 	if (atomic_exchange(waiting, 0)) {

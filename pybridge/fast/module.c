@@ -1,6 +1,5 @@
 /* module.c: the module, and what the package tells it once. */
 #define FAST_IMPORTS_NUMPY
-#define GORING_IMPLEMENTATION
 #include "fast.h"
 
 fast_hooks_t fast_hooks;
