@@ -11,7 +11,8 @@ import (
 	"example.com/goring/layout"
 )
 
-// Config says what a pool runs. Only Worker and Request are needed.
+// Config says what a pool runs. Only Worker and Request are needed. The pool takes
+// Slots x the largest request and ResultSlots x ResultBytes of memory when it starts.
 type Config struct {
 	Worker string   // what to run: "module:function"
 	Python string   // the interpreter; "python3" without it

@@ -48,7 +48,6 @@ type Pool struct {
 	close    sync.Once
 	failure  error // of Close
 	running  sync.WaitGroup
-	unwatch  func() bool
 }
 
 // New starts a pool and waits until every worker is ready. When a worker cannot start,
@@ -76,7 +75,13 @@ func New(ctx context.Context, cfg Config) (*Pool, error) {
 	if cfg.WorkerTimeout > 0 {
 		p.running.Go(p.watchForHangs)
 	}
-	p.unwatch = context.AfterFunc(ctx, func() { _ = p.Close() })
+	go func() {
+		select {
+		case <-ctx.Done():
+			_ = p.Close()
+		case <-p.closing:
+		}
+	}()
 	return p, nil
 }
 
@@ -126,9 +131,6 @@ func (p *Pool) startAll(ctx context.Context) error {
 func (p *Pool) Close() error {
 	p.close.Do(func() {
 		defer close(p.ended)
-		if p.unwatch != nil {
-			p.unwatch()
-		}
 		close(p.closing)
 		limit := time.Now().Add(p.cfg.DrainTimeout)
 		left := p.calls.drained(limit)

@@ -144,6 +144,7 @@ func TestEveryKindOfResult(t *testing.T) {
 	array("array", "<f4 [2 3]")
 	array("scalar array", "<f8 []")
 	array("empty array", "<u2 [0 3]")
+	array("big endian", "<i4 [3]")
 	r, err := p.Call(soon(t), []byte("strided"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -160,10 +161,13 @@ func TestEveryKindOfResult(t *testing.T) {
 func TestWhatCannotBeReturned(t *testing.T) {
 	p, _ := start(t, "workers:kinds")
 	for payload, want := range map[string]string{
-		"object":       "TypeError: workers:kinds returned object, which a result cannot carry",
-		"object array": "TypeError: workers:kinds returned an array of dtype object",
-		"large":        "TooLarge: workers:kinds returned 8388608 bytes, a result holds 4096 (see Config.ResultBytes)",
-		"unknown":      "KeyError: b'unknown'",
+		"object":        "TypeError: workers:kinds returned object, which a result cannot carry",
+		"object array":  "TypeError: workers:kinds returned an array of dtype object",
+		"large":         "TooLarge: workers:kinds returned 8388608 bytes, a result holds 4096 (see Config.ResultBytes)",
+		"unknown":       "KeyError: b'unknown'",
+		"huge":          "TypeError: workers:kinds returned int, which a result cannot carry",
+		"half a letter": "TypeError: workers:kinds returned str, which a result cannot carry",
+		"own key":       "TypeError: workers:kinds returned dict, which a result cannot carry",
 	} {
 		_, err := p.Call(soon(t), []byte(payload), nil)
 		var e *pool.RemoteError

@@ -45,7 +45,10 @@ func (p *Pool) killSeat(seat int) {
 	for _, w := range p.workers {
 		w.mu.Lock()
 		run := w.process
-		mine := run != nil && run.ready && run.consumer == seat
+		mine := run != nil && run.ready && run.consumer == seat && !run.hung
+		if mine {
+			run.hung = true
+		}
 		w.mu.Unlock()
 		if mine {
 			p.counts.hangs.Add(1)

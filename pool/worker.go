@@ -34,6 +34,7 @@ type process struct {
 	started  time.Time
 	ready    bool
 	consumer int           // its seat in the request ring, once ready
+	hung     bool          // it was killed for that
 	exited   chan struct{} // closed when it has ended and its seats are free
 }
 
@@ -82,10 +83,6 @@ func (w *worker) start() (*process, error) {
 		return nil, &StartError{Worker: w.name, Message: err.Error()}
 	}
 	defer func() { _ = pipe.Close() }()
-	w.mu.Lock()
-	w.process = run
-	w.starts++
-	w.mu.Unlock()
 	limit := time.AfterFunc(w.p.cfg.StartTimeout, func() { run.kill() })
 	s, err := readStatus(pipe)
 	late := !limit.Stop()
@@ -158,6 +155,10 @@ func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	}
 	open = []*os.File{stdin, statusEnd, printEnd, rings[0], rings[1]}
 	run = &process{cmd: cmd, life: life, output: newOutput(w.p.log, w.name), started: time.Now(), exited: make(chan struct{})}
+	w.mu.Lock()
+	w.process = run
+	w.starts++
+	w.mu.Unlock()
 	go run.output.forward(printed)
 	go w.reap(run)
 	return run, statusLine, nil
@@ -252,7 +253,12 @@ func (w *worker) end(d time.Duration) {
 	<-run.exited
 }
 
-func (r *process) kill() { _ = r.cmd.Process.Kill() }
+// kill ends a process, and what it has started itself.
+func (r *process) kill() {
+	if r.cmd.Process.Kill() == nil { // it is not waited for yet: its number is still its own
+		_ = unix.Kill(-r.cmd.Process.Pid, unix.SIGKILL)
+	}
+}
 
 // ready is how many workers take requests now.
 func (p *Pool) ready() (n int) {

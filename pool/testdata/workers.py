@@ -42,6 +42,9 @@ def kinds(x):
         b"object array": np.array([object()]),
         b"large": np.zeros(1 << 20),
         b"big endian": np.arange(3, dtype=">i4"),
+        b"huge": 1 << 70,
+        b"half a letter": "\udc80",
+        b"own key": {object(): 1},
     }[bytes(x)]
 
 

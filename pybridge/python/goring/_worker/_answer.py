@@ -37,8 +37,12 @@ class Answers:
         self.count += 1
         try:
             kind, data = self._converted(value)
+        except Exception as problem:  # whatever an encoder raises: the caller is told
+            self._refuse(tag, value, problem, micros)
+            return
+        try:
             self._write(data, meta=(kind, self._index, micros), tag=tag)
-        except (TooLarge, SchemaError, TypeError) as problem:
+        except (TooLarge, SchemaError) as problem:
             self._refuse(tag, value, problem, micros)
 
     def error(self, tag: int, error: BaseException, started_ns: int) -> None:
@@ -55,7 +59,8 @@ class Answers:
 
     def _converted(self, value: Any) -> tuple[int, Any]:
         if isinstance(value, np.ndarray):
-            return ARRAY, value
+            native = value.dtype.isnative
+            return ARRAY, value if native else value.astype(value.dtype.newbyteorder("="))
         if isinstance(value, (bytes, bytearray, memoryview)):
             return BYTES, _bytes(value)
         if isinstance(value, np.generic):
@@ -87,8 +92,14 @@ def _bytes(data: bytes | bytearray | memoryview) -> Any:
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
+def _sendable(text: str) -> str:
+    """The text without what UTF-8 has no bytes for, such as half of a pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _error(kind: str, message: str, text: str, room: int) -> bytes:
     """An error that fits: of the traceback the end is kept, of the message the beginning."""
+    message, text = _sendable(message), _sendable(text)
     for keep in (len(text), room // 2, 0):
         short = text[max(len(text) - keep, 0) :]
         data = _encode({"type": kind, "message": message, "traceback": short})

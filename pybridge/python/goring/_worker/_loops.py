@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic, perf_counter_ns
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SLICE = 0.1  # seconds; how soon an idle worker sees that it is to leave
 _MEMORY_EVERY = 0.1  # seconds between two looks at the memory used
+_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 @dataclass
@@ -280,4 +282,4 @@ def _decoded(raw: bytes) -> Any:
 def resident() -> int:
     """Resident memory of this process, bytes."""
     with open("/proc/self/statm", "rb") as f:
-        return int(f.read().split()[1]) * 4096
+        return int(f.read().split()[1]) * _PAGE
