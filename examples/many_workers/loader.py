@@ -26,7 +26,7 @@ from goring.compat.queue import Queue
 from PIL import Image
 
 SIDE = 128  # pixels of a sample
-PATIENCE = 0.2  # seconds without a batch after which the workers are looked at
+PATIENCE = 0.2  # seconds without a batch after which the workers are looked at again
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -97,12 +97,12 @@ class Loader:
                 self.order(ordered)
                 ordered += 1
             while wanted not in ready:
+                if self.replace_the_dead():  # what they had begun is nobody's now
+                    for number in set(range(wanted, ordered)) - set(ready):
+                        self.order(number)
                 try:
                     number, samples = self.done.get(timeout=PATIENCE)
                 except Empty:
-                    if self.replace_the_dead():  # what they had begun is nobody's now
-                        for number in set(range(wanted, ordered)) - set(ready):
-                            self.order(number)
                     continue
                 if number >= wanted:  # else made twice
                     ready[number] = samples
@@ -141,7 +141,9 @@ def drive(dataset: Photographs, options: Any, queue: Callable[[], Any], kill: bo
             begun, seen = time.monotonic(), 0  # the workers are up
         if kill and first >= len(dataset) // 2:
             kill = False
-            os.kill(loader.workers[0].pid, signal.SIGKILL)
+            victim = loader.workers[0]
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.join()
             print("killed a worker in the middle")
     rate = seen / (time.monotonic() - begun)
     if loader.replaced:
