@@ -90,7 +90,7 @@ def test_the_runtime_leaves_pythons_signals_alone(run: Run) -> None:
         try:
             os.write(w, b"x")
         except BrokenPipeError:
-            print("broken pipe")
+            print("broken pipe", flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
         """
     )
