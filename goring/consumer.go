@@ -35,11 +35,11 @@ type Consumer struct {
 	private atomic.Uint32 // overwrite: see fence
 }
 
-func newConsumer(r *Ring, seat *Seat, strategy Strategy) *Consumer {
+func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 	s := r.slots
 	c := &Consumer{
 		ring: r, s: s, seat: seat,
-		wait: newWaiter(s.dataEvent(), s.shutdown, strategy, seat.reapOthers),
+		wait: newWaiter(s.dataEvent(), seat, how, RoleProducer),
 		room: s.roomEvent(),
 		side: sideOf(s.mode, r.sb.MaxConsumers),
 	}
@@ -64,8 +64,9 @@ func newConsumer(r *Ring, seat *Seat, strategy Strategy) *Consumer {
 //
 // It fails with io.EOF when the ring is shut down and empty, ErrHeld when the
 // caller holds every slot itself, ErrCorrupt when a peer published a message
-// whose sizes cannot be (it is skipped), os.ErrClosed when the consumer is
-// closed, or the context's error.
+// whose sizes cannot be (it is skipped), ErrPeerDead when it is empty and its last
+// producer has died (see [OnPeerDeath]), os.ErrClosed when the consumer is closed, or
+// the context's error.
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
 		at, ok := c.take()

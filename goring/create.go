@@ -26,8 +26,8 @@ var nameRule = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}$`)
 
 // Create makes a ring that carries schema and attaches to it. It fails with
 // ErrExist when the name is taken and leaves nothing behind when it fails. The
-// name "" makes an anonymous ring, which others reach through its descriptor
-// (see [Ring.FD] and [OpenFD]).
+// name "" makes an anonymous ring, which nobody can truncate and which others reach
+// through its descriptor (see [Ring.FD], [OpenFD], [Ring.Send]).
 //
 // The file has mode 0600 unless [Group] widens it. Nothing is removed until
 // somebody calls Unlink.
@@ -103,10 +103,14 @@ func Open(name string, opts ...Option) (*Ring, error) {
 }
 
 // OpenFD attaches to the ring behind a descriptor that this process created,
-// inherited or received. The descriptor stays the caller's.
+// inherited or received. The descriptor stays the caller's. Options: [Sealed].
 func OpenFD(fd int, opts ...Option) (*Ring, error) {
-	if _, err := configure(forOpen, opts); err != nil {
+	c, err := configure(forOpenFD, opts)
+	if err != nil {
 		return nil, err
+	}
+	if err := c.checkSeals(fd); err != nil {
+		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
 	}
 	// A description of our own: locks and seats must not be shared with the sender.
 	own, err := shm.Reopen(fd)

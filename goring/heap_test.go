@@ -38,12 +38,15 @@ func bytesPlan(n, producers, consumers int) layout.Plan {
 
 // heapProducer and heapConsumer take seat n of a heap ring without a kernel lock.
 func (r *Ring) heapProducer(n int, s Strategy) *Producer {
-	return newProducer(r, &Seat{ring: r, number: n, fd: -1}, s)
+	return newProducer(r, &Seat{ring: r, number: n, fd: -1}, waiting(s))
 }
 
 func (r *Ring) heapConsumer(n int, s Strategy) *Consumer {
-	return newConsumer(r, &Seat{ring: r, number: r.sb.MaxProducers + n, fd: -1}, s)
+	return newConsumer(r, &Seat{ring: r, number: r.sb.MaxProducers + n, fd: -1}, waiting(s))
 }
+
+// waiting is how participants without a kernel lock wait.
+func waiting(s Strategy) *config { return &config{strategy: s, peerDeath: AwaitSuccessor} }
 
 // states draws the slots' states, one letter each; an aborted slot is an A.
 func (r *Ring) states() string {

@@ -19,6 +19,7 @@ type use uint8
 const (
 	forCreate use = 1 << iota
 	forOpen
+	forOpenFD
 	forJoin
 	forFind // Unlink, List
 )
@@ -29,6 +30,9 @@ type config struct {
 	access   shm.Access
 	strategy Strategy
 	as       string
+
+	peerDeath PeerDeath
+	sealed    bool
 
 	given []given
 }

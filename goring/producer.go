@@ -29,11 +29,11 @@ type Producer struct {
 	closed   bool
 }
 
-func newProducer(r *Ring, seat *Seat, strategy Strategy) *Producer {
+func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 	s := r.slots
 	p := &Producer{
 		ring: r, s: s, seat: seat,
-		wait:    newWaiter(s.roomEvent(), s.shutdown, strategy, seat.reapOthers),
+		wait:    newWaiter(s.roomEvent(), seat, how, RoleConsumer),
 		data:    s.dataEvent(),
 		pos:     s.firstUnwritten(),
 		side:    sideOf(s.mode, r.sb.MaxProducers),
@@ -80,7 +80,8 @@ func sideOf(mode layout.Mode, seats int) side {
 // time. ctx is looked at only when Reserve has to wait.
 //
 // It fails with ErrShutdown when the ring takes no more messages, os.ErrClosed
-// when the producer is closed, or the context's error.
+// when the producer is closed, ErrPeerDead when it is full and its last consumer has died
+// (see [OnPeerDeath]), or the context's error.
 func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
 	if !p.grab() {
 		if err := p.waitRoom(ctx); err != nil {

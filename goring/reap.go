@@ -10,8 +10,8 @@ import (
 
 // Reap repairs what dead participants left: their half-written messages are skipped,
 // what they had taken goes to others, their seats are free. It returns how many there
-// were. Nobody needs to call it, since everybody who waits does the same ten times a
-// second; a program that sees a peer die can save that time.
+// were. Nobody needs to call it, since everybody who waits does the same twenty times
+// a second; a program that sees a peer die can save that time.
 func (r *Ring) Reap() (int, error) {
 	if err := r.acquire(); err != nil {
 		return 0, err
@@ -64,7 +64,8 @@ func (r *Ring) reap(n int) bool {
 	s.roomEvent().Broadcast()
 	seat.flags.Store(layout.PartDied)
 	seat.state.Store(layout.PartFree)
-	s.gateMoved()
+	s.dataEvent().Broadcast() // who woke before has not seen that the seat is free
+	s.roomEvent().Broadcast()
 	return true
 }
 

@@ -131,23 +131,25 @@ func (r *Ring) Superblock() layout.Superblock { return r.sb }
 func (r *Ring) FD() int { return r.fd }
 
 // Producer joins the ring as a producer. It fails with ErrBusy, naming the
-// holders, when no producer's seat is left. Options: [Wait], [As].
+// holders, when no producer's seat is left. Options: [Wait], [As],
+// [OnPeerDeath].
 func (r *Ring) Producer(opts ...Option) (*Producer, error) {
 	seat, c, err := r.join(RoleProducer, opts)
 	if err != nil {
 		return nil, err
 	}
-	return newProducer(r, seat, c.strategy), nil
+	return newProducer(r, seat, c), nil
 }
 
 // Consumer joins the ring as a consumer. It fails with ErrBusy, naming the
-// holders, when no consumer's seat is left. Options: [Wait], [As].
+// holders, when no consumer's seat is left. Options: [Wait], [As],
+// [OnPeerDeath].
 func (r *Ring) Consumer(opts ...Option) (*Consumer, error) {
 	seat, c, err := r.join(RoleConsumer, opts)
 	if err != nil {
 		return nil, err
 	}
-	return newConsumer(r, seat, c.strategy), nil
+	return newConsumer(r, seat, c), nil
 }
 
 // Shutdown says that no more messages will come: producers are refused, consumers

@@ -126,6 +126,7 @@ func (r *Ring) enter(n int, as string) {
 		JoinedNS:  time.Now().UnixNano(),
 		Name:      as,
 	})
+	seat.progress.Store(monotonic())
 	seat.state.Store(layout.PartInUse) // before the first word is touched
 	seat.cursor.Store(head.Load())     // a producer that did not see the seat yet may have gone on
 }
@@ -134,6 +135,7 @@ func (r *Ring) enter(n int, as string) {
 type seatWords struct {
 	state, epoch, flags *atomic.Uint32
 	cursor, lost        *atomic.Uint64
+	progress            *atomic.Int64 // when its holder joined, last fell asleep, last woke
 }
 
 func (r *Ring) seatWords(n int) seatWords {
@@ -144,6 +146,8 @@ func (r *Ring) seatWords(n int) seatWords {
 		flags:  r.word32(base + layout.PartFlags),
 		cursor: r.word64(base + layout.PartCursor),
 		lost:   r.word64(base + layout.PartLost),
+
+		progress: r.wordI64(base + layout.PartProgress),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/goring/internal/futex"
+	"example.com/goring/layout"
 )
 
 // Strategy says how a producer or consumer waits.
@@ -46,7 +47,7 @@ func ParseStrategy(name string) (Strategy, error) {
 const (
 	// slice bounds every sleep. It is part of correctness: a peer may die between
 	// its commit and its wake.
-	slice = 100 * time.Millisecond
+	slice = layout.WaitSliceNS * time.Nanosecond
 	// pauses is about 2 us of pause instructions on today's cores.
 	pauses = 40
 	// spinMost bounds the yielding phase. Longer gains nothing: a wake costs less.
@@ -60,8 +61,10 @@ type waiter struct {
 	event    futex.Event
 	shutdown *atomic.Uint32
 	strategy Strategy
-	tend     func()        // looks after dead peers
-	tended   time.Time     // when it last did
+	seat     *Seat         // whose waiter this is
+	progress *atomic.Int64 // tells people when it last slept or woke
+	peers    *peers        // who can end the wait; nil: await their successors
+	tended   time.Time     // when it last looked after dead peers
 	budget   time.Duration // of the yielding phase, 0: sleep at once
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
@@ -69,16 +72,24 @@ type waiter struct {
 	rang chan struct{} // closed when that wake is over
 }
 
-func newWaiter(e futex.Event, shutdown *atomic.Uint32, s Strategy, tend func()) waiter {
-	w := waiter{event: e, shutdown: shutdown, strategy: s, tend: tend, tended: time.Now(), budget: spinMost}
-	if s == Park || runtime.NumCPU() == 1 && s == Adaptive {
+// newWaiter is for the holder of seat, who sleeps on e until one of role others wakes it.
+func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
+	w := waiter{
+		event: e, shutdown: seat.ring.slots.shutdown, strategy: how.strategy,
+		seat: seat, progress: seat.ring.seatWords(seat.number).progress, tended: time.Now(), budget: spinMost,
+	}
+	if how.strategy == Park || runtime.NumCPU() == 1 && how.strategy == Adaptive {
 		w.budget = 0
+	}
+	if how.peerDeath == FailOnDeath {
+		seat.reapOthers() // who died before is nobody this participant waited for
+		w.peers = seat.ring.meet(others)
 	}
 	return w
 }
 
 // wait returns nil when look reports true, ErrShutdown when the ring is shut
-// down and look still reports false, or the context's error. look reports
+// down and look still reports false, a PeerDeadError, or the context's error. look reports
 // whether the wait is over; it is called with final set at the end of a slice,
 // when it must not trust hints.
 func (w *waiter) wait(ctx context.Context, look func(final bool) bool) error {
@@ -100,6 +111,15 @@ func (w *waiter) closed(ctx context.Context, look func(bool) bool) (done bool, e
 		return true, ErrShutdown
 	}
 	if err := ctx.Err(); err != nil {
+		return true, err
+	}
+	if w.peers == nil {
+		return false, nil
+	}
+	if err := w.peers.desertion(); err != nil {
+		if look(true) { // what they committed before they died still counts
+			return true, nil
+		}
 		return true, err
 	}
 	return false, nil
@@ -159,7 +179,9 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 		if limited {
 			d = max(min(d, time.Until(deadline)), time.Microsecond)
 		}
+		w.progress.Store(monotonic())
 		w.event.Sleep(ticket, d)
+		w.progress.Store(monotonic())
 		if look(w.sliceOver()) {
 			break
 		}
@@ -178,7 +200,7 @@ func (w *waiter) sliceOver() bool {
 		return false
 	}
 	w.tended = now
-	w.tend()
+	w.seat.reapOthers()
 	return true
 }
 

@@ -3,9 +3,11 @@
 All three speak the same language on stdin and stdout, one reply line per command:
 
     open NAME | openfd N          attach: ok kind=.. slots=.. slot_bytes=..
+    send N | receive N            (not C) pass a sealed ring through the Unix socket N
     create NAME JSON              make a ring (not C): {"kind", "dtype", "shape", "slots", ..}
     describe                      what the ring says of itself, as JSON
-    producer [AS] | consumer [AS] take a seat: ok seat=N
+    producer [AS] [death=raise]   take a seat: ok seat=N. With death=raise waits fail when
+    consumer [AS] [death=raise]   the last peer has died; else they await a successor
     reserve                       without waiting
     commit HEX [tag=N] [meta=HEX] [tensor=CODE:2x3]    fill the reservation and publish it
     abort
@@ -41,8 +43,8 @@ HERE = Path(__file__).parent
 
 #: Classes of refusals. Attaching's are those of the table in section 10.
 ERRORS = frozenset(
-    "full empty timeout end held lapped busy shutdown toolarge schema corrupt misuse closed exist "
-    "option name notexist filetype owner mode truncated foreign byteorder version checksum feature "
+    "full empty timeout end held lapped peerdead busy shutdown toolarge schema corrupt misuse "
+    "closed exist option name notexist filetype owner mode truncated foreign byteorder version checksum feature "
     "geometry info unsupported nospace".split()
 )
 

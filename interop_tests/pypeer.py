@@ -6,6 +6,7 @@ The language is described in peers.py; full speed is in pystress.py.
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from typing import Any
 
@@ -64,6 +65,14 @@ class Peer:
     def open(self, name: str) -> str:
         return self.use(goring.open(name))
 
+    def send(self, fd: str) -> None:
+        with socket.socket(fileno=int(fd)) as sock:
+            self.ring.send(sock)
+
+    def receive(self, fd: str) -> str:
+        with socket.socket(fileno=int(fd)) as sock:
+            return self.use(goring.receive(sock))
+
     def openfd(self, fd: str) -> str:
         return self.use(goring.open(fd=int(fd)))
 
@@ -109,12 +118,12 @@ class Peer:
 
     # -- seats
 
-    def do_producer(self, name: str = "pypeer") -> str:
-        self.producer = self.ring.producer(name=name)
+    def do_producer(self, *words: str) -> str:
+        self.producer = self.ring.producer(**seating(words))
         return f"seat={self.producer.seat}"
 
-    def do_consumer(self, name: str = "pypeer") -> str:
-        self.consumer = self.ring.consumer(name=name)
+    def do_consumer(self, *words: str) -> str:
+        self.consumer = self.ring.consumer(**seating(words))
         return f"seat={self.consumer.seat}"
 
     def leave(self) -> None:
@@ -258,6 +267,13 @@ class Peer:
     def consume(self, *words: str) -> str:
         reply, self.lent = pystress.consume(self.ring, self.consumer, Options(list(words)))
         return reply
+
+
+def seating(words: tuple[str, ...]) -> dict[str, str]:
+    """[AS] [death=raise]"""
+    names = [word for word in words if word != "death=raise"]
+    reaction = "wait" if len(names) == len(words) else "raise"
+    return {"name": (*names, "pypeer")[0], "on_peer_death": reaction}
 
 
 def decoded(text: str) -> Any:

@@ -31,6 +31,7 @@ CLASSES: list[tuple[type[Exception], str, str]] = [
     (goring.Empty, "", "empty"),
     (goring.Held, "", "held"),
     (goring.Lapped, "", "lapped"),
+    (goring.PeerDead, "", "peerdead"),
     (goring.Closed, "takes no more messages", "shutdown"),
     (goring.Closed, "shut down and empty", "end"),
     (goring.Closed, "already", "misuse"),

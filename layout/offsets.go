@@ -136,7 +136,12 @@ const (
 	MaxMetaBytes    = 65520
 	MaxInfo         = 65536
 	MaxDepth        = 16 // of nested msgpack
-	maxTotal        = 1 << 62
+
+	// WaitSliceNS is how long a participant sleeps before it looks after dead peers. The
+	// layout allows 100 ms; half of it lets a death be noticed in less than that.
+	WaitSliceNS = 50_000_000
+
+	maxTotal = 1 << 62
 
 	pageAlign     = 4096
 	headerAlign   = 64

@@ -96,10 +96,12 @@ func (p *Pool) open() (err error) {
 		goring.Producers(c.Workers), goring.MaxMeta(resultMeta), goring.Timestamps(false)); err != nil {
 		return err
 	}
-	if p.producer, err = p.requests.Producer(goring.As("pool")); err != nil {
+	// Dead workers are replaced: their rings' waits go on.
+	patient := []goring.Option{goring.As("pool"), goring.OnPeerDeath(goring.AwaitSuccessor)}
+	if p.producer, err = p.requests.Producer(patient...); err != nil {
 		return err
 	}
-	p.consumer, err = p.results.Consumer(goring.As("pool"))
+	p.consumer, err = p.results.Consumer(patient...)
 	return err
 }
 

@@ -43,11 +43,15 @@ func Open(name, options string) string {
 	})
 }
 
-// OpenFD attaches to the ring behind a descriptor, which stays the caller's.
-// Replies with attached.
-func OpenFD(fd int64) string {
+// OpenFD attaches to the ring behind a descriptor, which stays the caller's; sealed
+// refuses one that a peer could truncate. Replies with attached.
+func OpenFD(fd int64, sealed bool) string {
 	return reply(func() (any, error) {
-		r, err := goring.OpenFD(int(fd))
+		var opts []goring.Option
+		if sealed {
+			opts = append(opts, goring.Sealed())
+		}
+		r, err := goring.OpenFD(int(fd), opts...)
 		return attach(r, err)
 	})
 }

@@ -28,7 +28,7 @@ var codes = []struct {
 	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
 	{goring.ErrName, "name"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
 	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
-	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {os.ErrPermission, "unsafe"},
+	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {goring.ErrUnsealed, "unsafe"}, {os.ErrPermission, "unsafe"},
 	{goring.ErrVersion, "version"}, {goring.ErrFeature, "version"}, {goring.ErrByteOrder, "version"},
 	{goring.ErrForeign, "corrupt"}, {goring.ErrTruncated, "corrupt"}, {goring.ErrChecksum, "corrupt"},
 	{goring.ErrGeometry, "corrupt"}, {goring.ErrUnsupported, "unsupported"},

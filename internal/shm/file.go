@@ -95,26 +95,6 @@ func reserve(fd int, dir string, size int64) error {
 
 func mib(n int64) string { return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB" }
 
-// CreateAnonymous makes a memfd of size bytes that nobody can shrink or grow.
-func CreateAnonymous(label string, size int64, fill func(fd int) error) (int, error) {
-	fd, err := unix.MemfdCreate(label, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return -1, fmt.Errorf("memfd_create: %w", err)
-	}
-	err = reserve(fd, "memory", size)
-	if err == nil {
-		err = fill(fd)
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
 // Open opens the segment file at path for reading and writing and refuses
 // everything that is not a plain file of our own.
 func Open(path string, access Access) (int, error) {

@@ -110,7 +110,8 @@ static int do_openfd(Peer *p, char **args) {
 	return use(p, fault, &ring, fd);
 }
 static int join(Peer *p, char **args, bool producer) {
-	p->seat = gr_join(&p->ring, p->fd, producer, args[0] ? args[0] : "cpeer", &p->lock);
+	const char *death = text_option(args, "death");
+	p->seat = gr_join(&p->ring, p->fd, producer, args[0] && args[0] != death - 6 ? args[0] : "cpeer", &p->lock);
 	if (!p->seat) return err("busy", "no seat left");
 	if (producer) {
 		gr_producer_start(&p->p, &p->ring, p->seat);
@@ -119,7 +120,7 @@ static int join(Peer *p, char **args, bool producer) {
 		gr_cursor_start(&p->cursor, &p->ring, p->seat, calloc(1, gr_early_size(&p->ring)));
 		gr_consumer_start(&p->c, &p->ring, p->seat, &p->cursor);
 	}
-	gr_waiter_start(&p->w, &p->ring, p->seat, p->lock, GR_ADAPTIVE);
+	gr_waiter_start(&p->w, &p->ring, p->seat, p->lock, GR_ADAPTIVE, !death);
 	p->produces = producer;
 	p->consumes = !producer;
 	return ok("seat=%u", p->seat);

@@ -7,6 +7,7 @@
 #include "goring_attach.h"
 
 enum { MAX_HELD = 4096, LINE = 1 << 22 };
+enum { HELD = -3, CORRUPT = -4, FAILED = -5 }; /* why there is no message, besides GR_SHUT_DOWN, GR_PEER_DEAD */
 
 typedef struct {
 	gr_ring ring;

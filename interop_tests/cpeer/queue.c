@@ -3,12 +3,12 @@
 
 int64_t milliseconds(const char *text) { return strtoll(text, NULL, 10) * 1000000; }
 
-/* waits for at most ns: 1 there, 0 not in time, -1 shut down */
+/* waits for at most ns: 1 there, 0 not in time, GR_SHUT_DOWN, GR_PEER_DEAD */
 static int wait_for(Peer *p, gr_look look, int64_t ns) {
-	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : -1;
+	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : GR_SHUT_DOWN;
 	if (gr_spin(&p->w, look, p) || gr_yield(&p->w, look, p)) return 1;
 	for (int64_t end = gr_monotonic() + ns, left; (left = end - gr_monotonic()) > 0;) {
-		int r = gr_sleep(&p->w, look, p, left < GR_SLICE_NS ? left : GR_SLICE_NS);
+		int r = gr_sleep(&p->w, look, p, left < GR_WAIT_SLICE_NS ? left : GR_WAIT_SLICE_NS);
 		if (r) return r;
 	}
 	return 0;
@@ -18,10 +18,11 @@ static int wait_for(Peer *p, gr_look look, int64_t ns) {
 static bool look_room(void *arg, bool final) { return gr_reserve(&((Peer *)arg)->p, !final); }
 
 int room(Peer *p, int64_t ns) {
-	if (gr_is_shutdown(&p->ring)) return -1;
+	if (gr_is_shutdown(&p->ring)) return GR_SHUT_DOWN;
 	return gr_reserve(&p->p, true) ? 1 : wait_for(p, look_room, ns);
 }
-static int no_room(int r, bool waited) {
+static int no_room(const gr_waiter *w, int r, bool waited) {
+	if (r == GR_PEER_DEAD) return err("peerdead", "the last consumer, seat %u, died", w->peers.dead);
 	if (r < 0) return err("shutdown", "the ring is shut down");
 	return err(waited ? "timeout" : "full", "no slot is free");
 }
@@ -30,7 +31,7 @@ static int fill(Peer *p, char **args, bool keep);
 int do_reserve(Peer *p, char **args) {
 	(void)args;
 	int r = room(p, 0);
-	if (r != 1) return no_room(r, false);
+	if (r != 1) return no_room(&p->w, r, false);
 	p->reserved = true;
 	return ok("seq=%" PRIu64, gr_number(&p->ring, p->p.pos));
 }
@@ -47,7 +48,7 @@ int do_abort(Peer *p, char **args) {
 }
 static int write_within(Peer *p, int64_t ns, char **args) {
 	int r = room(p, ns);
-	return r == 1 ? fill(p, args, false) : no_room(r, ns != 0);
+	return r == 1 ? fill(p, args, false) : no_room(&p->w, r, ns != 0);
 }
 int do_write(Peer *p, char **args) { return write_within(p, 0, args); }
 int do_put(Peer *p, char **args) { return write_within(p, milliseconds(args[0]), args + 1); }
@@ -87,7 +88,7 @@ int do_writebatch(Peer *p, char **args) {
 	while (args[all]) all++;
 	while (done < all) {
 		int got = room(p, milliseconds("1000"));
-		if (got != 1) return no_room(got, true);
+		if (got != 1) return no_room(&p->w, got, true);
 		gr_pos at = p->p.pos;
 		uint64_t most = gr_longest_run(r, at, all - done), n = 1;
 		while (n < most && gr_reserve_next(&p->p, gr_plus(r, at, n))) n++;
@@ -128,11 +129,11 @@ static bool tensor_fits(const uint8_t *d, uint64_t len) {
 		if (__builtin_mul_overflow(n, gr_u64(d, GR_TENSOR_SHAPE + 8 * i), &n)) return false;
 	return n == len;
 }
-/* 1 taken, 0 not in time, -1 the end, -2 all is held, -3 corrupt, and released */
+/* 1 taken, 0 not in time, GR_SHUT_DOWN, GR_PEER_DEAD, HELD, CORRUPT (and released) */
 int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	gr_ring *r = &p->ring;
 	if (!look_data(p, false)) {
-		if (gr_holds_all(&p->c)) return -2;
+		if (gr_holds_all(&p->c)) return HELD;
 		int got = wait_for(p, look_data, ns);
 		if (got != 1) return got;
 	}
@@ -143,13 +144,14 @@ int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	if (sane && r->kind == GR_KIND_TENSOR) sane = tensor_fits(memcpy(d, gr_tensor(r, at->idx), sizeof d), *sizes & 0xffffffff);
 	if (sane) return 1;
 	gr_let_go(&p->c, *at, 1);
-	return -3;
+	return CORRUPT;
 }
-static int no_data(int r, bool waited) {
+static int no_data(const gr_waiter *w, int r, bool waited) {
 	switch (r) {
 	case 0: return err(waited ? "timeout" : "empty", "nothing there");
-	case -1: return err("end", "shut down and empty");
-	case -2: return err("held", "every slot is held");
+	case GR_PEER_DEAD: return err("peerdead", "the last producer, seat %u, died", w->peers.dead);
+	case GR_SHUT_DOWN: return err("end", "shut down and empty");
+	case HELD: return err("held", "every slot is held");
 	}
 	return err("corrupt", "message %" PRIu64 " in lap %" PRIu64, looked.idx, looked.lap);
 }
@@ -157,7 +159,7 @@ static int lend(Peer *p, int64_t ns) {
 	gr_pos at;
 	uint64_t sizes;
 	int r = data(p, ns, &at, &sizes);
-	if (r != 1) return no_data(r, ns != 0);
+	if (r != 1) return no_data(&p->w, r, ns != 0);
 	gr_header *h = gr_slot(&p->ring, at.idx);
 	ok("seq=%" PRIu64 " data=", gr_number(&p->ring, at));
 	put_hex(gr_payload(&p->ring, at.idx), sizes & 0xffffffff);
@@ -214,7 +216,7 @@ int do_readbatch(Peer *p, char **args) {
 	gr_pos at;
 	uint64_t sizes, n = 1;
 	int got = data(p, milliseconds("1"), &at, &sizes);
-	if (got != 1) return no_data(got, true);
+	if (got != 1) return no_data(&p->w, got, true);
 	gr_pos behind = gr_next(r, at);
 	uint64_t most = gr_longest_run(r, at, strtoull(args[0], NULL, 10));
 	if (gr_number(r, behind) != gr_number(r, p->c.pos)) most = 1; /* a given-back message stands alone */

@@ -135,7 +135,7 @@ int do_consume(Peer *p, char **args) {
 	while (!o.stop || o.got < o.stop) {
 		Held m;
 		got = data(p, 0, &m.at, &m.sizes);
-		if (got == 0 || got == -2) { /* whoever waits with a message in hand may be what the others wait for */
+		if (got == 0 || got == HELD) { /* whoever waits with a message in hand may be what the others wait for */
 			while (o.nheld) settle(&o, 0);
 			got = data(p, patience, &m.at, &m.sizes);
 		}
@@ -143,11 +143,11 @@ int do_consume(Peer *p, char **args) {
 		if (o.batch > 1) take_batch(&o, m);
 		else take_one(&o, m);
 	}
-	while (got == -1 && o.nheld) settle(&o, 0); /* what is held at a stop is given back by leaving */
+	while (got == GR_SHUT_DOWN && o.nheld) settle(&o, 0); /* what is held at a stop is given back by leaving */
 	FILE *f = fopen(text_option(args, "out"), "wb");
-	if (!f || fwrite(o.seen, o.producers, o.span, f) != o.span || fclose(f)) got = -4;
+	if (!f || fwrite(o.seen, o.producers, o.span, f) != o.span || fclose(f)) got = FAILED;
 	free(o.seen);
-	if (got != 1 && got != -1) return err(got == 0 ? "timeout" : got == -2 ? "held" : got == -3 ? "corrupt" : "system", "after %" PRIu64 " messages", o.got);
+	if (got != 1 && got != GR_SHUT_DOWN) return err(got == 0 ? "timeout" : got == HELD ? "held" : got == CORRUPT ? "corrupt" : "system", "after %" PRIu64 " messages", o.got);
 	return ok("got=%" PRIu64 " torn=%" PRIu64 " stray=%" PRIu64 " disorder=%" PRIu64 " requeued=%" PRIu64 " again=%" PRIu64,
 	          o.got, o.torn, o.stray, o.disorder, o.requeued, o.again);
 }

@@ -73,6 +73,7 @@ var classes = []struct {
 	{goring.ErrBusy, "busy"},
 	{goring.ErrShutdown, "shutdown"},
 	{goring.ErrHeld, "held"},
+	{goring.ErrPeerDead, "peerdead"},
 	{goring.ErrLapped, "lapped"},
 	{goring.ErrCorrupt, "corrupt"},
 	{goring.ErrName, "name"},

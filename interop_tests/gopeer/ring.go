@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 
@@ -26,7 +27,7 @@ var commands map[string]func(p *peer, args []string) (string, error)
 
 func init() {
 	commands = map[string]func(p *peer, args []string) (string, error){
-		"open": (*peer).open, "openfd": (*peer).openFD, "create": (*peer).create, "describe": (*peer).describe,
+		"open": (*peer).open, "openfd": (*peer).openFD, "send": (*peer).send, "receive": (*peer).receive, "create": (*peer).create, "describe": (*peer).describe,
 		"producer": (*peer).join, "consumer": (*peer).joinConsumer, "leave": (*peer).leave, "close": (*peer).close,
 		"shutdown": (*peer).shutdown, "unlink": (*peer).unlink,
 		"reserve": (*peer).reserve, "commit": (*peer).commit, "abort": (*peer).abort,
@@ -51,6 +52,38 @@ func (p *peer) openFD(args []string) (string, error) {
 	}
 	r, err := goring.OpenFD(fd)
 	return p.use(r, err)
+}
+
+// socket is the Unix socket behind an inherited descriptor, which it closes.
+func socket(number string) (*net.UnixConn, error) {
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "socket")
+	defer func() { _ = f.Close() }()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UnixConn), nil
+}
+
+func (p *peer) send(args []string) (string, error) {
+	conn, err := socket(args[0])
+	if err != nil {
+		return "", err
+	}
+	return "", errors.Join(p.ring.Send(conn), conn.Close())
+}
+
+func (p *peer) receive(args []string) (string, error) {
+	conn, err := socket(args[0])
+	if err != nil {
+		return "", err
+	}
+	r, err := goring.Receive(conn)
+	return p.use(r, errors.Join(err, conn.Close()))
 }
 
 func (p *peer) use(r *goring.Ring, err error) (string, error) {
@@ -176,11 +209,17 @@ func (p *peer) joinConsumer(args []string) (reply string, err error) {
 	return p.seat(goring.RoleConsumer)
 }
 
+// as reads [AS] [death=raise].
 func as(args []string) []goring.Option {
-	if len(args) == 0 {
-		return nil
+	opts := []goring.Option{goring.OnPeerDeath(goring.AwaitSuccessor)}
+	for _, arg := range args {
+		if arg == "death=raise" {
+			opts[0] = goring.OnPeerDeath(goring.FailOnDeath)
+		} else {
+			opts = append(opts, goring.As(arg))
+		}
 	}
-	return []goring.Option{goring.As(args[0])}
+	return opts
 }
 
 // seat finds the seat this process took last.

@@ -66,6 +66,7 @@ var groups = []struct {
 		{"OPTION_TIMESTAMPS", layout.OptionTimestamps}, {"LOCK_BASE", layout.LockBase}, {"LOCK_ADMIN", layout.LockAdmin},
 		{"MAX_PARTICIPANTS", layout.MaxParticipants}, {"MAX_SLOTS", layout.MaxSlots}, {"MAX_SLOT_BYTES", layout.MaxSlotBytes},
 		{"MAX_META_BYTES", layout.MaxMetaBytes}, {"MAX_INFO", layout.MaxInfo}, {"MAX_DEPTH", layout.MaxDepth},
+		{"WAIT_SLICE_NS", layout.WaitSliceNS},
 	}},
 }
 

@@ -52,7 +52,8 @@ static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t sizes, uin
 	atomic_fetch_add(&c->seat->held, n);
 	PyArrayObject *v = bad ? NULL : view_new(&c->shape, l, (npy_intp)n, (npy_intp)r->data_stride);
 	Py_DECREF(l);
-	return c->c.side == GR_LOSSY ? whole_copy(c, (PyObject *)v, at, n) : (PyObject *)v;
+	if (c->c.side == GR_LOSSY) return whole_copy(c, (PyObject *)v, at, n);
+	return c->copies ? own_copy(c, (PyObject *)v) : (PyObject *)v;
 }
 PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
 	static char *names[] = {"max", "timeout", "headers", NULL};

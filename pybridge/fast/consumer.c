@@ -149,28 +149,6 @@ static PyObject *next_prebuilt(ConsumerObject *c, int64_t timeout, int *r) {
 	c->lag[c->nlag++] = at;
 	return Py_NewRef(s->view);
 }
-static PyObject *copy_of(PyObject *view) {
-	if (PyArray_Check(view)) {
-		PyObject *copy = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
-		if (copy) PyArray_CLEARFLAGS((PyArrayObject *)copy, NPY_ARRAY_WRITEABLE); /* as a view in place is */
-		return copy;
-	}
-	PyObject *bytes = PyBytes_FromObject(view), *copy = bytes ? PyMemoryView_FromObject(bytes) : NULL;
-	Py_XDECREF(bytes);
-	return copy;
-}
-/* the copy of a view of an overwrite ring's n messages from at on; NULL without an exception
- * when they were overwritten meanwhile, from the first to the last. Takes the view. */
-PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n) {
-	PyObject *copy = view ? copy_of(view) : NULL;
-	bool torn = !gr_whole(c->c.r, at);
-	Py_XDECREF(view);
-	if (!torn) return copy;
-	PyErr_Clear(); /* a descriptor that made no sense was not the message's */
-	Py_XDECREF(copy);
-	gr_miss(&c->c, n);
-	return NULL;
-}
 static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 	gr_pos at;
 	uint64_t sizes;
@@ -182,8 +160,8 @@ static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 		PyObject *view = payload_view(c, l);
 		if (c->c.side == GR_LOSSY) {
 			view = whole_copy(c, view, at, 1);
-		} else if (view && c->c.side == GR_SHARED) {
-			Py_SETREF(view, copy_of(view));
+		} else if (c->copies || c->c.side == GR_SHARED) {
+			view = own_copy(c, view);
 			if (view) c->copied = (LeaseObject *)Py_NewRef(l); /* whoever dies in between has not lost it */
 		}
 		Py_DECREF(l); /* in place, the view holds it */
@@ -275,13 +253,13 @@ static PyObject *consumer_wait(ConsumerObject *c, PyObject *args, PyObject *kwar
 
 /* ---- life ---- */
 static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "timeout", NULL};
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "timeout", "await_successor", "copy", NULL};
 	RingObject *ring;
 	unsigned seat;
-	int fd, strategy = GR_ADAPTIVE;
+	int fd, strategy = GR_ADAPTIVE, await = 0, copies = 0;
 	PyObject *dtype = Py_None, *shape = Py_None, *t = NULL;
 	int64_t timeout;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOiO", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &t) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOiOpp", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &t, &await, &copies) ||
 	    parse_timeout(t, &timeout))
 		return NULL;
 	if (seat <= ring->r.max_producers || seat > (unsigned)ring->r.max_producers + ring->r.max_consumers)
@@ -290,7 +268,8 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	if (!c) return NULL;
 	gr_side side = gr_side_of(&ring->r, ring->r.max_consumers);
 	bool bad = shape_set(&c->shape, &ring->r, dtype, shape);
-	if (!bad && ring->r.fixed && (side == GR_ALONE || side == GR_GATED) && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
+	c->copies = copies;
+	if (!bad && ring->r.fixed && !copies && (side == GR_ALONE || side == GR_GATED) && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
 	if (bad || !(c->seat = seat_new(ring, seat, fd))) {
 		Py_DECREF(c);
 		return NULL;
@@ -298,7 +277,7 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	c->ring = (RingObject *)Py_NewRef(ring);
 	c->timeout = timeout;
 	gr_consumer_start(&c->c, &ring->r, seat, &c->seat->cursor);
-	gr_waiter_start(&c->w, &ring->r, seat, fd, strategy);
+	gr_waiter_start(&c->w, &ring->r, seat, fd, strategy, await);
 	return (PyObject *)c;
 }
 static void shut(ConsumerObject *c) {

@@ -22,7 +22,7 @@
 enum { BIG_COPY = 65536 }; /* bytes from which a copy lets other Python threads run */
 
 typedef struct { /* set once by configure() */
-	PyObject *Error, *Full, *Empty, *TooLarge, *SchemaError, *CorruptError, *ForkError, *Closed, *Held, *Lapped;
+	PyObject *Error, *Full, *Empty, *TooLarge, *SchemaError, *CorruptError, *ForkError, *Closed, *Held, *Lapped, *PeerDead;
 	PyObject *encode_meta, *decode_meta;
 	PyArray_Descr *dtypes[18]; /* by tensor code */
 } fast_hooks_t;
@@ -83,11 +83,12 @@ typedef struct {
 	Prebuilt *table;  /* alone and broadcast, fixed kinds: one per slot */
 	gr_pos lag[2];    /* iterated, not settled yet */
 	int nlag;
-	LeaseObject *copied; /* shared: the message whose copy was iterated, taken until the next is asked for */
+	LeaseObject *copied; /* shared, or copies: the message whose copy was iterated, taken until the next is asked for */
 	gr_pos *again;    /* not shared: requeued messages, ascending */
 	size_t nagain;
 	int64_t timeout;
 	bool busy;
+	bool copies; /* hands out nothing that a peer can still change */
 } ConsumerObject;
 
 typedef struct { int code, nd; npy_intp dims[GR_MAX_DIMS]; } Tensor;
@@ -139,6 +140,8 @@ bool consumer_take(ConsumerObject *c, gr_pos *at);
 void consumer_let_go(ConsumerObject *c);
 int consumer_data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes);
 PyObject *consumer_ended(int r);
+/* copy.c */
+PyObject *own_copy(const ConsumerObject *c, PyObject *view);
 PyObject *whole_copy(ConsumerObject *c, PyObject *view, gr_pos at, uint64_t n);
 /* batch.c */
 PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwargs);

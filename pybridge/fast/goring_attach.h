@@ -88,13 +88,14 @@ static inline void gr_enter(gr_ring *r, unsigned seat, const char *name) {
 	clock_gettime(CLOCK_REALTIME, &t);
 	int64_t joined = t.tv_sec * 1000000000ll + t.tv_nsec;
 	uint32_t pid = (uint32_t)getpid();
-	atomic_fetch_add((_Atomic uint32_t *)(e + GR_PART_EPOCH), 1);
+	atomic_fetch_add(gr_seat_epoch(r, seat), 1);
 	atomic_store(gr_seat_flags(r, seat), 0);
 	atomic_store(gr_seat_lost(r, seat), 0);
 	atomic_store(gr_seat_cursor(r, seat), atomic_load(head));
 	memcpy(e + GR_PART_PID, &pid, sizeof pid);
 	memset(e + GR_PART_START_TIME, 0, 8); /* unknown */
 	memcpy(e + GR_PART_JOINED, &joined, sizeof joined);
+	atomic_store(gr_seat_progress(r, seat), gr_monotonic());
 	memset(e + GR_PART_NAME, 0, GR_PART_NAME_SIZE);
 	memcpy(e + GR_PART_NAME, name, strnlen(name, GR_PART_NAME_SIZE));
 	atomic_store(gr_seat_state(r, seat), GR_PART_IN_USE); /* before the first word is touched */

@@ -49,7 +49,8 @@ static inline void gr_reap(gr_ring *r, unsigned seat) {
 	gr_call(r, GR_OFF_ROOM_EV);
 	atomic_store(gr_seat_flags(r, seat), GR_PART_DIED);
 	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
-	gr_gate_moved(r);
+	gr_call(r, GR_OFF_DATA_EV); /* who woke before has not seen that the seat is free */
+	gr_call(r, GR_OFF_ROOM_EV);
 }
 /* reaps every seat in use, but own, whose lock it gets on the description fd, which one
  * thread uses at a time */

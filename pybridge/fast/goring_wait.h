@@ -4,12 +4,12 @@
 #define GORING_WAIT_H
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
-#include "goring_seat.h"
+#include "goring_peers.h"
 
 enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
-enum { GR_SLICE_NS = 100000000, GR_YIELD_NS = 20000, GR_QUICK_NS = 60000, GR_PAUSES = 40 };
+enum { GR_SHUT_DOWN = -1, GR_PEER_DEAD = -2 };  /* why a wait is in vain */
+enum { GR_YIELD_NS = 20000, GR_QUICK_NS = 60000, GR_PAUSES = 40 };
 
 typedef struct {
 	gr_ring *r;
@@ -19,16 +19,12 @@ typedef struct {
 	unsigned seat;  /* whose waiter this is */
 	int fd;         /* and the description with its lock */
 	int64_t tended; /* when it last looked after dead peers */
+	gr_peers peers; /* who can end the wait */
 } gr_waiter;
 
 /* reports whether the wait is over; final: the end of a slice, when hints are not trusted */
 typedef bool (*gr_look)(void *arg, bool final);
 
-static inline int64_t gr_monotonic(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
 static inline void gr_pause(void) {
 #if defined __x86_64__
 	__builtin_ia32_pause();
@@ -36,16 +32,18 @@ static inline void gr_pause(void) {
 	__asm__ volatile("yield");
 #endif
 }
-static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy) {
+/* await: a wait goes on when its last peer has died, for a successor */
+static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, gr_monotonic()};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, gr_monotonic(), {.first = 1}};
+	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
 /* whether a slice has passed since it last did; the dead have been looked after then, and the
  * next look trusts no hint */
 static inline bool gr_slice_over(gr_waiter *w) {
 	int64_t now = gr_monotonic();
-	if (now - w->tended < GR_SLICE_NS) return false;
+	if (now - w->tended < GR_WAIT_SLICE_NS) return false;
 	w->tended = now;
 	gr_reap_dead(w->r, w->fd, w->seat);
 	return true;
@@ -75,18 +73,27 @@ static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
 	}
 	return false;
 }
-/* sleeps until woken, for at most ns: 1 there, 0 not yet, -1 shut down */
+/* once a look has failed: GR_SHUT_DOWN, GR_PEER_DEAD, 0 to go on waiting, 1 there after all:
+ * what was committed before still counts */
+static inline int gr_in_vain(gr_waiter *w, gr_look look, void *arg) {
+	int why = gr_is_shutdown(w->r) ? GR_SHUT_DOWN : gr_deserted(&w->peers, w->r) ? GR_PEER_DEAD : 0;
+	return why && look(arg, true) ? 1 : why;
+}
+/* sleeps until woken, for at most ns: 1 there, 0 not yet, else why it is in vain */
 static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
 	_Atomic uint32_t *ev = gr_word32(w->r, w->ev);
 	uint32_t ticket = atomic_load(ev);
 	atomic_store(gr_word32(w->r, w->waiting), 1); /* pairs with gr_notify: it sees the flag, or we see its word */
 	if (look(arg, false)) return 1;
-	if (gr_is_shutdown(w->r)) return look(arg, true) ? 1 : -1; /* what was committed before still counts */
+	int over = gr_in_vain(w, look, arg);
+	if (over) return over;
 	struct timespec t = {ns / 1000000000, ns % 1000000000};
 	int64_t before = gr_monotonic();
+	atomic_store(gr_seat_progress(w->r, w->seat), before); /* for people */
 	/* not FUTEX_PRIVATE: the words are shared between processes. EINTR is a normal return. */
 	syscall(SYS_futex, ev, FUTEX_WAIT, ticket, &t, NULL, 0);
-	int64_t slept = gr_monotonic() - before;
+	int64_t after = gr_monotonic(), slept = after - before;
+	atomic_store(gr_seat_progress(w->r, w->seat), after);
 	if (!look(arg, gr_slice_over(w))) return 0;
 	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && w->budget < 4000) w->budget = 4000;
 	return 1;

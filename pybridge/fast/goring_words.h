@@ -67,6 +67,8 @@ static inline _Atomic uint64_t *gr_word64(const gr_ring *r, uint64_t off) { retu
 static inline uint8_t *gr_entry(const gr_ring *r, unsigned seat) { return r->control + r->participants_off + (seat - 1) * GR_PARTICIPANT_SIZE; }
 
 static inline _Atomic uint32_t *gr_seat_state(const gr_ring *r, unsigned seat) { return (_Atomic uint32_t *)(gr_entry(r, seat) + GR_PART_STATE); }
+static inline _Atomic uint32_t *gr_seat_epoch(const gr_ring *r, unsigned seat) { return (_Atomic uint32_t *)(gr_entry(r, seat) + GR_PART_EPOCH); }
+static inline _Atomic int64_t *gr_seat_progress(const gr_ring *r, unsigned seat) { return (_Atomic int64_t *)(gr_entry(r, seat) + GR_PART_PROGRESS); }
 static inline _Atomic uint32_t *gr_seat_flags(const gr_ring *r, unsigned seat) { return (_Atomic uint32_t *)(gr_entry(r, seat) + GR_PART_FLAGS); }
 static inline _Atomic uint64_t *gr_seat_cursor(const gr_ring *r, unsigned seat) { return (_Atomic uint64_t *)(gr_entry(r, seat) + GR_PART_CURSOR); }
 static inline _Atomic uint64_t *gr_seat_lost(const gr_ring *r, unsigned seat) { return (_Atomic uint64_t *)(gr_entry(r, seat) + GR_PART_LOST); }

@@ -53,7 +53,10 @@ static bool on_loan(MessageObject *m) {
 static PyObject *message_view(MessageObject *m, void *unused) {
 	(void)unused;
 	if (!on_loan(m)) return NULL;
-	if (!m->view) m->view = payload_view(m->c, m->lease);
+	if (!m->view) {
+		m->view = payload_view(m->c, m->lease);
+		if (m->c->copies) m->view = own_copy(m->c, m->view);
+	}
 	return Py_XNewRef(m->view);
 }
 /* whether what was read so far is what was written: only overwrite rings change it */

@@ -23,7 +23,7 @@ static PyObject *configure(PyObject *self, PyObject *args, PyObject *kwargs) {
 	struct { const char *name; PyObject **to; } hooks[] = {
 		{"Error", &fast_hooks.Error}, {"Full", &fast_hooks.Full}, {"Empty", &fast_hooks.Empty}, {"TooLarge", &fast_hooks.TooLarge},
 		{"SchemaError", &fast_hooks.SchemaError}, {"CorruptError", &fast_hooks.CorruptError}, {"ForkError", &fast_hooks.ForkError},
-		{"Closed", &fast_hooks.Closed}, {"Held", &fast_hooks.Held}, {"Lapped", &fast_hooks.Lapped},
+		{"Closed", &fast_hooks.Closed}, {"Held", &fast_hooks.Held}, {"Lapped", &fast_hooks.Lapped}, {"PeerDead", &fast_hooks.PeerDead},
 		{"encode_meta", &fast_hooks.encode_meta}, {"decode_meta", &fast_hooks.decode_meta},
 	};
 	PyObject *dtypes = kwargs ? PyDict_GetItemString(kwargs, "dtypes") : NULL;

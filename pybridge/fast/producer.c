@@ -184,12 +184,12 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 
 /* ---- life ---- */
 static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", NULL};
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "await_successor", NULL};
 	RingObject *ring;
 	unsigned seat;
-	int fd, strategy = GR_ADAPTIVE;
+	int fd, strategy = GR_ADAPTIVE, await = 0;
 	PyObject *dtype = Py_None, *shape = Py_None;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOi", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy)) return NULL;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOip", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &await)) return NULL;
 	if (seat < 1 || seat > ring->r.max_producers) return PyErr_Format(PyExc_ValueError, "seat %u is no producer's: they are 1 to %d", seat, ring->r.max_producers);
 	ProducerObject *p = (ProducerObject *)type->tp_alloc(type, 0);
 	if (!p) return NULL;
@@ -199,7 +199,7 @@ static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	}
 	p->ring = (RingObject *)Py_NewRef(ring);
 	gr_producer_start(&p->p, &ring->r, seat);
-	gr_waiter_start(&p->w, &ring->r, seat, fd, strategy);
+	gr_waiter_start(&p->w, &ring->r, seat, fd, strategy, await);
 	return (PyObject *)p;
 }
 static PyObject *producer_close(ProducerObject *p, PyObject *unused) {

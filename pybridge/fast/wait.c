@@ -39,8 +39,28 @@ static int step(gr_waiter *w, gr_look look, void *arg, int64_t slice) {
 		gr_pause();
 		if (i % 512 == 511) sched_yield(); /* a peer that shares this core must get to run */
 	}
-	if (gr_is_shutdown(w->r)) return look(arg, true) ? 1 : -1;
-	return gr_slice_over(w) && look(arg, true);
+	int over = gr_in_vain(w, look, arg);
+	return over ? over : gr_slice_over(w) && look(arg, true);
+}
+
+/* raises PeerDead for the peer that was seen last */
+static int mourn(gr_waiter *w) {
+	unsigned seat = w->peers.dead;
+	const uint8_t *e = gr_entry(w->r, seat);
+	char name[GR_PART_NAME_SIZE];
+	memcpy(name, e + GR_PART_NAME, sizeof name); /* somebody else's memory: copied, then used */
+	int64_t seen = atomic_load(gr_seat_progress(w->r, seat));
+	PyObject *text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strnlen(name, sizeof name), "replace");
+	PyObject *quiet = seen > 0 ? PyFloat_FromDouble((double)(gr_monotonic() - seen) / 1e9) : Py_NewRef(Py_None);
+	PyObject *error = NULL;
+	if (text && quiet)
+		error = PyObject_CallFunction(fast_hooks.PeerDead, "sIOIO", seat <= w->r->max_producers ? "producer" : "consumer", seat, text,
+		                              gr_u32(e, GR_PART_PID), quiet);
+	if (error) PyErr_SetObject(fast_hooks.PeerDead, error);
+	Py_XDECREF(error);
+	Py_XDECREF(text);
+	Py_XDECREF(quiet);
+	return -1;
 }
 
 /* 1 there, 0 timed out, -1 exception set, -2 shut down */
@@ -60,7 +80,7 @@ int wait_until(gr_waiter *w, gr_look look, void *arg, int64_t timeout, bool *bus
 		int64_t left = end - (timeout < 0 ? 0 : gr_monotonic());
 		if (left <= 0) break;
 		Py_BEGIN_ALLOW_THREADS
-		r = step(w, look, arg, left < GR_SLICE_NS ? left : GR_SLICE_NS);
+		r = step(w, look, arg, left < GR_WAIT_SLICE_NS ? left : GR_WAIT_SLICE_NS);
 		Py_END_ALLOW_THREADS
 		if (!r && PyErr_CheckSignals()) {
 			*busy = false;
@@ -68,5 +88,6 @@ int wait_until(gr_waiter *w, gr_look look, void *arg, int64_t timeout, bool *bus
 		}
 	}
 	*busy = false;
-	return r < 0 ? -2 : r;
+	if (r == GR_PEER_DEAD) return mourn(w);
+	return r == GR_SHUT_DOWN ? -2 : r;
 }

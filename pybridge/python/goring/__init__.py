@@ -34,6 +34,7 @@ from ._errors import (
     Lapped,
     NoSpace,
     NotFound,
+    PeerDead,
     SchemaError,
     Timeout,
     TooLarge,
@@ -42,7 +43,7 @@ from ._errors import (
     VersionError,
 )
 from ._info import Info
-from ._open import create, list, open, unlink
+from ._open import create, list, open, receive, unlink
 from ._ring import Ring
 from ._stats import Entry, Participant, Stats
 from ._worker import worker
@@ -72,6 +73,7 @@ __all__ = [
     "NoSpace",
     "NotFound",
     "Participant",
+    "PeerDead",
     "Producer",
     "Ring",
     "SchemaError",
@@ -85,6 +87,7 @@ __all__ = [
     "create",
     "list",
     "open",
+    "receive",
     "unlink",
     "worker",
 ]

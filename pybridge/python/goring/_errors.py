@@ -57,6 +57,35 @@ class Lapped(Error):
     """A message of an overwrite ring was overwritten while it was read: do not use it."""
 
 
+class PeerDead(Error):
+    """The last peer that could end a wait has died; what it had committed was delivered.
+
+    Attributes
+    ----------
+    role : {"producer", "consumer"}
+        What the dead peer was.
+    seat : int
+        Its seat, free for a successor.
+    name : str
+        As it named itself.
+    pid : int
+        For people; a pid means nothing across containers.
+    quiet : float or None
+        Seconds since it last joined, slept or woke, if known.
+    """
+
+    def __init__(self, role: str, seat: int, name: str, pid: int, quiet: float | None) -> None:
+        super().__init__(role, seat, name, pid, quiet)
+        self.role, self.seat, self.name, self.pid, self.quiet = role, seat, name, pid, quiet
+
+    def __str__(self) -> str:
+        seen = "" if self.quiet is None else f", last seen {self.quiet:.3g} s ago"
+        return (
+            f"the ring's last {self.role}, {self.name!r} (seat {self.seat}, pid {self.pid}{seen}), "
+            'died; start another one, or wait for one with on_peer_death="wait"'
+        )
+
+
 class Busy(Error):
     """Every seat of the role is taken; the holders are in the text."""
 

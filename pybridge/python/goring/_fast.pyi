@@ -50,6 +50,7 @@ class Producer:
         dtype: np.dtype[Any] | None = ...,
         shape: tuple[int, ...] | None = ...,
         strategy: int = ...,
+        await_successor: bool = ...,
     ) -> Self: ...
     @property
     def closed(self) -> bool: ...
@@ -83,6 +84,8 @@ class Producer:
         ------
         Full
             No slot became free in time.
+        PeerDead
+            The ring is full and its last consumer has died.
         SchemaError, TooLarge
             Not what the ring carries. Nothing was written.
         Closed
@@ -163,6 +166,8 @@ class Consumer:
         shape: tuple[int, ...] | None = ...,
         strategy: int = ...,
         timeout: float | None = ...,
+        await_successor: bool = ...,
+        copy: bool = ...,
     ) -> Self: ...
     @property
     def closed(self) -> bool: ...
@@ -179,6 +184,8 @@ class Consumer:
         ------
         Empty
             None came in time.
+        PeerDead
+            The ring is empty and its last producer has died.
         Held
             The next message's slot is held by something this consumer handed out.
         Closed

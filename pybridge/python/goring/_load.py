@@ -67,7 +67,9 @@ def _load_data(library: str) -> ModuleType:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
-    names = "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped"
+    names = (
+        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped PeerDead"
+    )
     module.configure(
         **{n: getattr(_errors, n) for n in names.split()},
         encode_meta=_meta.encode,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import builtins
 import os
+import socket
 from typing import Any
 
 import numpy.typing as npt
 
-from . import _check, _load, _meta, _schema
+from . import _check, _load, _meta, _passing, _schema
 from ._errors import BadValue, SchemaError
 from ._info import expect
 from ._ring import Ring, program
@@ -40,8 +41,8 @@ def create(
     Parameters
     ----------
     name : str or None
-        1 to 200 of letters, digits, ``_ . -``. None makes an anonymous ring, which
-        others reach through ``ring.fileno()``.
+        1 to 200 of letters, digits, ``_ . -``. None makes an anonymous ring, which nobody
+        can truncate and which others reach through ``ring.fileno()`` or ``ring.send()``.
     slots : int
         How many messages it holds, 2 or more.
     dtype, shape
@@ -140,6 +141,7 @@ def open(
     name: str | None = None,
     *,
     fd: int | None = None,
+    sealed: bool = False,
     dir: str | os.PathLike[str] | None = None,
     allow_group: bool = False,
     dtype: npt.DTypeLike | None = None,
@@ -154,6 +156,8 @@ def open(
     fd : int
         Instead of a name: the segment's descriptor, inherited or received. It stays the
         caller's.
+    sealed : bool
+        With fd: refuse a segment that a peer could truncate.
     dir : path, optional
         Folder of the ring's file instead of ``GORING_DIR`` or ``/dev/shm``.
     allow_group : bool
@@ -183,8 +187,10 @@ def open(
     """
     if (name is None) == (fd is None):
         raise TypeError("open takes a name or fd=, one of them")
+    if sealed and fd is None:
+        raise BadValue("sealed=True goes with fd=: the file of a named ring cannot be sealed")
     if fd is not None:
-        attached = _load.call("OpenFD", _check.integer("fd", fd))
+        attached = _load.call("OpenFD", _check.integer("fd", fd), bool(sealed))
     else:
         options = {"dir": _check.folder(dir), "allow_group": bool(allow_group)}
         attached = _load.call("Open", _check.name(name), _check.json(options))
@@ -195,6 +201,45 @@ def open(
         ring.close()
         raise
     return ring
+
+
+def receive(sock: socket.socket) -> Ring:
+    """Attach to the ring that a process passes with `Ring.send`, or in Go with Ring.Send.
+
+    What comes is checked like any file: a peer that is not trusted cannot make this process
+    read outside the ring or end by a fault. It can still change payloads that it has
+    published; ``ring.consumer(copy=True)`` hands out arrays that it cannot reach.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        A connected Unix socket.
+
+    Returns
+    -------
+    Ring
+
+    Raises
+    ------
+    Unsafe
+        The segment could be truncated under its readers.
+    CorruptError
+        What came is no ring.
+
+    Examples
+    --------
+    >>> import goring, socket
+    >>> here, there = socket.socketpair()
+    >>> with goring.create(None, dtype="f4", shape=3) as ring, here, there:
+    ...     ring.send(here)
+    ...     goring.receive(there)
+    <goring.Ring '': array float32 (3,), 0 of 64 slots in use>
+    """
+    fd = _passing.receive(sock)
+    try:
+        return open(fd=fd, sealed=True)
+    finally:
+        os.close(fd)
 
 
 def unlink(name: str, *, dir: str | os.PathLike[str] | None = None) -> None:

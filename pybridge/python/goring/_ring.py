@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import sys
 import weakref
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from . import _check, _layout, _load
+from . import _check, _layout, _load, _passing
 from ._errors import Closed
 from ._info import Info, read_block
 from ._stats import Stats, read_stats
@@ -98,7 +99,9 @@ class Ring:
         """Shape of one message, None on bytes and tensor rings."""
         return self._info.shape
 
-    def producer(self, *, name: str | None = None, wait: str = "adaptive") -> Producer:
+    def producer(
+        self, *, name: str | None = None, wait: str = "adaptive", on_peer_death: str = "raise"
+    ) -> Producer:
         """Join as a producer.
 
         Parameters
@@ -107,6 +110,10 @@ class Ring:
             For people who look at the ring; the program's name without it.
         wait : {"adaptive", "spin", "park"}
             How to wait for room: spin a little and then sleep, spin, sleep at once.
+        on_peer_death : {"raise", "wait"}
+            What a wait for room does when the last consumer has died: raise `PeerDead`, or
+            wait for a successor. A consumer that has not come yet, or has left, is waited
+            for either way.
 
         Returns
         -------
@@ -120,25 +127,34 @@ class Ring:
         """
         from ._participants import Producer
 
-        strategy = _strategy(wait)
+        strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
 
         def sit(seat: int, fd: int) -> Producer:
-            return Producer(self._mapped, seat, fd, self.dtype, self.shape, strategy)
+            return Producer(self._mapped, seat, fd, self.dtype, self.shape, strategy, successor)
 
         return self._join("producer", name, sit)
 
     def consumer(
-        self, *, name: str | None = None, wait: str = "adaptive", timeout: float | None = None
+        self,
+        *,
+        name: str | None = None,
+        wait: str = "adaptive",
+        timeout: float | None = None,
+        on_peer_death: str = "raise",
+        copy: bool = False,
     ) -> Consumer:
         """Join as a consumer.
 
         Parameters
         ----------
-        name, wait
+        name, wait, on_peer_death
             As for `producer`.
         timeout : float, optional
             Seconds that iteration and `Consumer.read` wait unless told otherwise; None: for
             ever.
+        copy : bool
+            Hand out arrays that are the caller's own instead of views in place, for peers
+            that are not trusted to leave alone what they have written.
 
         Returns
         -------
@@ -152,10 +168,12 @@ class Ring:
         """
         from ._participants import Consumer
 
-        strategy = _strategy(wait)
+        strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
 
         def sit(seat: int, fd: int) -> Consumer:
-            return Consumer(self._mapped, seat, fd, self.dtype, self.shape, strategy, timeout)
+            return Consumer(
+                self._mapped, seat, fd, self.dtype, self.shape, strategy, timeout, successor, copy
+            )
 
         return self._join("consumer", name, sit)
 
@@ -175,7 +193,7 @@ class Ring:
         """Repair what dead participants left, and say how many there were.
 
         Their half-written messages are skipped, what they had taken goes to others, their
-        seats are free. Nobody needs to call it, since everybody who waits does the same ten
+        seats are free. Nobody needs to call it, since everybody who waits does the same twenty
         times a second; a program that sees a peer die can save that time.
         """
         reaped: int = _load.call("Reap", self._handle)
@@ -199,6 +217,19 @@ class Ring:
         if self.closed:
             raise Closed("the ring is closed")
         return self._fd
+
+    def send(self, sock: socket.socket) -> None:
+        """Pass an anonymous ring through a Unix socket.
+
+        The process at the other end takes it with `receive`, or in Go with
+        goring.Receive. It can then read and write the ring, but not truncate it.
+
+        Raises
+        ------
+        Unsafe
+            A named ring, whose file any process of its user can truncate.
+        """
+        _passing.send(sock, self.fileno())
 
     def unlink(self) -> None:
         """Remove the ring's name if it still means this ring. Who is attached goes on."""
@@ -245,6 +276,10 @@ def program() -> str:
 def _detach(handle: int) -> None:
     if not _load.forked():
         _load.call("Close", handle)
+
+
+def _awaits_successor(reaction: str) -> bool:
+    return _check.one_of("on_peer_death", reaction, ("raise", "wait")) == "wait"
 
 
 def _strategy(name: str) -> int:

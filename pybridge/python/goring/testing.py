@@ -182,8 +182,8 @@ class Pool:
         self._results = _open.create(
             None, slots=slots, max_bytes=room, kind="tensor", producers=workers, max_meta=64
         )
-        self._out = self._requests.producer(name="testing")
-        self._in = self._results.consumer(name="testing")
+        self._out = self._requests.producer(name="testing", on_peer_death="wait")
+        self._in = self._results.consumer(name="testing", on_peer_death="wait")
         self._processes: list[subprocess.Popen[bytes]] = []
         self._tags = itertools.count(1)
         self._answers: dict[int, Any] = {}

@@ -27,6 +27,7 @@ BASES = [
     (goring.VersionError, goring.Error),
     (goring.CorruptError, goring.Error),
     (goring.Busy, goring.Error),
+    (goring.PeerDead, goring.Error),
 ]
 
 

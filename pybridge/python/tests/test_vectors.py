@@ -39,7 +39,7 @@ def ready(vector: dict[str, Any]) -> list[dict[str, Any]]:
 def test_the_golden_messages_are_read(ring_folder: Path, name: str) -> None:
     vector = VECTORS[name]
     put(ring_folder, name, reference.golden(name))
-    with goring.open(name) as ring, ring.consumer() as inbox:
+    with goring.open(name) as ring, ring.consumer(on_peer_death="wait") as inbox:
         for want in ready(vector):
             with inbox.read(timeout=1) as got:
                 check(ring, want, got)
@@ -69,7 +69,7 @@ def check(ring: goring.Ring, want: dict[str, Any], got: goring.Message) -> None:
 
 def test_the_struct_is_a_structured_dtype(ring_folder: Path) -> None:
     put(ring_folder, "struct", reference.golden("struct"))
-    with goring.open("struct") as ring, ring.consumer() as inbox:
+    with goring.open("struct") as ring, ring.consumer(on_peer_death="wait") as inbox:
         assert ring.dtype == np.dtype(
             [("time", "<i8"), ("flags", "u1", (3,)), ("price", "<f8")], align=True
         )

@@ -43,7 +43,7 @@ class Session:
     ) -> None:
         self.function = function
         self.ring = ring
-        self.requests = ring.consumer(name=name)
+        self.requests = ring.consumer(name=name, on_peer_death="wait")
         self.answers = answers
         self.limits = limits
         self.leaving = False

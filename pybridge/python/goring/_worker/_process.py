@@ -66,7 +66,7 @@ def _join(function: Function, options: Options) -> Session:
             f"{function.name} takes {spec.kind}, the pool's requests are {requests.kind}"
         )
     results = _open.open(fd=options.results)
-    producer = results.producer(name=options.name)
+    producer = results.producer(name=options.name, on_peer_death="wait")
     answers = Answers(producer, results.info.slot_bytes, options.index, function.name)
     limits = Limits(options.max_attempts, options.max_requests, options.max_memory)
     session = Session(function, requests, options.name, answers, limits)

@@ -104,7 +104,7 @@ class Queue:
         stream, buffers = _pickled(obj)
         wait = _Patience(block, timeout)
         with _Turn(self._putting, wait, Full):
-            producer = self._producer = self._producer or self._ring.producer()
+            producer = self._producer = self._producer or self._ring.producer(on_peer_death="wait")
             try:
                 if buffers:
                     self._put_buffers(producer, stream, buffers, wait)
@@ -144,7 +144,7 @@ class Queue:
         self._check_open()
         wait = _Patience(block, timeout)
         with _Turn(self._getting, wait, Empty):
-            consumer = self._consumer = self._consumer or self._ring.consumer()
+            consumer = self._consumer = self._consumer or self._ring.consumer(on_peer_death="wait")
             try:
                 message = consumer.read(wait.left())
             except _errors.Empty:

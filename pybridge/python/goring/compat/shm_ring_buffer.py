@@ -127,13 +127,13 @@ class RingBuffer(abc.ABC, Generic[Item]):
     def _writer(self) -> goring.Producer:
         with self._lock:
             if self._producer is None:
-                self._producer = self._ring.producer()
+                self._producer = self._ring.producer(on_peer_death="wait")
             return self._producer
 
     def _reader(self) -> goring.Consumer:
         with self._lock:
             if self._consumer is None:
-                self._consumer = self._ring.consumer()
+                self._consumer = self._ring.consumer(on_peer_death="wait")
             return self._consumer
 
     def _peek(self, patience: float = 0) -> goring.Message | None:
