@@ -82,21 +82,23 @@ def test_copies_do_not_change(kind: str, consumers: int, mode: str) -> None:
     options, value = KINDS[kind]
     options = {"slots": 4, "mode": mode, "consumers": consumers, **options}
     want = np.asarray(memoryview(value))
-    with goring.create(None, **options) as ring, ring.producer() as out:
-        with ring.consumer(copy=True) as inbox:
-            for _ in range(4):
-                out.write(value)
-            frames = [next(inbox)]
-            message = inbox.read(timeout=1)
-            frames.append(message.array)
-            message.release()
-            batch = inbox.read_batch(2, timeout=1)
-            frames += list(batch)
-            for _ in range(4):  # a lap later, in the same slots
-                out.write(np.zeros_like(value) if kind != "bytes" else bytes(64), timeout=1)
-            for frame in frames:
-                assert np.array_equal(np.asarray(frame), want)
-            assert len(frames) == 4
+    with (
+        goring.create(None, **options) as ring,
+        ring.producer() as out,
+        ring.consumer(copy=True) as inbox,
+    ):
+        for _ in range(4):
+            out.write(value)
+        frames = [next(inbox)]
+        message = inbox.read(timeout=1)
+        frames.append(message.array)
+        message.release()
+        frames += list(inbox.read_batch(2, timeout=1))
+        for _ in range(4):  # a lap later, in the same slots
+            out.write(np.zeros_like(value) if kind != "bytes" else bytes(64), timeout=1)
+        assert len(frames) == 4
+        for frame in frames:
+            assert np.array_equal(np.asarray(frame), want)
 
 
 def test_copies_are_the_callers_own() -> None:
