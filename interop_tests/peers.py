@@ -47,7 +47,6 @@ ERRORS = frozenset(
     "exist option name notexist filetype owner mode truncated foreign byteorder version checksum "
     "feature geometry info unsupported nospace".split()
 )
-)
 
 
 @dataclass(frozen=True)
