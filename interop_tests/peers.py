@@ -43,9 +43,9 @@ HERE = Path(__file__).parent
 
 #: Classes of refusals. Attaching's are those of the table in section 10.
 ERRORS = frozenset(
-    "full empty timeout end held lapped peerdead busy shutdown toolarge schema corrupt misuse closed "
-    "exist option name notexist filetype owner mode truncated foreign byteorder version checksum "
-    "feature geometry info unsupported nospace".split()
+    "full empty timeout end held lapped peerdead busy shutdown toolarge schema corrupt misuse "
+    "closed exist option name notexist filetype owner mode truncated foreign byteorder version "
+    "checksum feature geometry info unsupported nospace".split()
 )
 
 
