@@ -46,10 +46,13 @@ func (c *config) note(name string, ok use) { c.given = append(c.given, given{nam
 
 func configure(what use, opts []Option) (*config, error) {
 	c := &config{
-		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue, Creator: thisProgram()},
+		plan:   layout.Plan{Slots: 64, MaxProducers: 1, MaxMeta: layout.Auto, Mode: layout.ModeQueue},
 		dir:    defaultDir(),
 		access: shm.Access{GID: -1},
 		as:     filepath.Base(os.Args[0]),
+	}
+	if what == forCreate {
+		c.plan.Creator = thisProgram()
 	}
 	for _, o := range opts {
 		o(c)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -186,7 +187,7 @@ func (r *Ring) entry(n int) layout.Participant {
 }
 
 // startTime is this process's start in clock ticks since boot, for diagnosis.
-func startTime() uint64 {
+var startTime = sync.OnceValue(func() uint64 {
 	b, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return 0
@@ -197,4 +198,4 @@ func startTime() uint64 {
 		_, _ = fmt.Sscan(f[19], &ticks)
 	}
 	return ticks
-}
+})

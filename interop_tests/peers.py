@@ -21,7 +21,10 @@ All three speak the same language on stdin and stdout, one reply line per comman
     iterate N                     (Python) "for frame in consumer", N times
     view SEQ                      (Python) a held message as NumPy has it, as JSON
     shutdown | leave | close | unlink NAME
+    reap                          repair what the dead left
     produce .. | consume ..       full speed, see stress.py
+    make .. | take ..             the same until killed, see faults/chaos.py
+    step OP [marked]              (not Python) one call of the library, see faults/test_steps.py
 
 Bytes are hexadecimal, "-" stands for none. A refusal is "err CLASS TEXT", with
 the classes of ERRORS in every language.

@@ -127,6 +127,11 @@ static int join(Peer *p, char **args, bool producer) {
 }
 static int do_producer(Peer *p, char **args) { return join(p, args, true); }
 static int do_consumer(Peer *p, char **args) { return join(p, args, false); }
+static int do_reap(Peer *p, char **args) {
+	(void)args;
+	gr_reap_dead(&p->ring, p->fd, 0);
+	return done();
+}
 static int do_shutdown(Peer *p, char **args) {
 	(void)args;
 	gr_shutdown(&p->ring);
@@ -138,8 +143,14 @@ static const struct { const char *name; Command *run; } commands[] = {
 	{"shutdown", do_shutdown}, {"reserve", do_reserve}, {"commit", do_commit}, {"abort", do_abort}, {"write", do_write},
 	{"put", do_put}, {"writebatch", do_writebatch}, {"latest", do_latest}, {"lost", do_lost}, {"tryread", do_tryread}, {"read", do_read}, {"release", do_release},
 	{"requeue", do_requeue}, {"readbatch", do_readbatch}, {"releasebatch", do_releasebatch},
-	{"produce", do_produce}, {"consume", do_consume},
+	{"produce", do_produce}, {"consume", do_consume}, {"make", do_make}, {"take", do_take}, {"reap", do_reap}, {"step", do_step},
 };
+
+static Command *find(const char *name) {
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(commands[i].name, name)) return commands[i].run;
+	return NULL;
+}
 
 int main(void) {
 	static Peer peer = {.fd = -1, .lock = -1};
@@ -150,9 +161,7 @@ int main(void) {
 		for (char *w = strtok(line, " \n"); w; w = strtok(NULL, " \n")) words[n++] = w;
 		words[n] = NULL;
 		if (!n) continue;
-		Command *run = NULL;
-		for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-			if (!strcmp(commands[i].name, words[0])) run = commands[i].run;
+		Command *run = find(words[0]);
 		if (run) run(&peer, words + 1);
 		else err("system", "no command %s", words[0]);
 		putchar('\n');

@@ -41,7 +41,7 @@ int64_t get_hex(const char *text, uint8_t *to, uint64_t room);
 
 typedef int Command(Peer *, char **args);
 Command do_reserve, do_commit, do_abort, do_write, do_put, do_writebatch, do_tryread, do_read, do_latest, do_lost, do_release, do_requeue,
-	do_readbatch, do_releasebatch, do_produce, do_consume;
+	do_readbatch, do_releasebatch, do_produce, do_consume, do_make, do_take, do_step;
 
 /* load.c: the messages of the stress, as gopeer/load.go has them */
 uint64_t mix(uint64_t x);

@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"example.com/goring/goring"
 )
+
+func init() { runtime.LockOSThread() } // main stays on the main thread: faults/stepper.c traces it
 
 func main() {
 	p := &peer{}

@@ -21,6 +21,7 @@ type peer struct {
 	slot  *goring.Slot
 	lent  map[uint64]goring.Message // also those given back: misuse is tried on them
 	batch goring.ReadBatch
+	taken goring.Message // by a marked step
 }
 
 var commands map[string]func(p *peer, args []string) (string, error)
@@ -35,7 +36,8 @@ func init() {
 		"latest": (*peer).latest, "lost": (*peer).lost,
 		"tryread": (*peer).tryRead, "read": (*peer).read, "release": (*peer).release, "requeue": (*peer).requeue,
 		"readbatch": (*peer).readBatch, "releasebatch": (*peer).releaseBatch,
-		"produce": (*peer).produce, "consume": (*peer).consume,
+		"produce": (*peer).produce, "consume": (*peer).consume, "make": (*peer).makeMessages, "take": (*peer).takeMessages,
+		"reap": (*peer).reap, "step": (*peer).step,
 		"podcreate": (*peer).podCreate, "podopen": (*peer).podOpen, "podwrite": (*peer).podWrite, "podread": (*peer).podRead,
 	}
 }
@@ -259,5 +261,10 @@ func (p *peer) close([]string) (string, error) {
 }
 
 func (p *peer) shutdown([]string) (string, error) { return "", p.ring.Shutdown() }
+
+func (p *peer) reap([]string) (string, error) {
+	n, err := p.ring.Reap()
+	return fmt.Sprintf("n=%d", n), err
+}
 
 func (p *peer) unlink(args []string) (string, error) { return "", goring.Unlink(args[0]) }
