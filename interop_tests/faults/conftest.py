@@ -38,8 +38,12 @@ def pytest_terminal_summary(
     if table:
         terminalreporter.write_line("\nfault rows")
     for (row, what), cells in sorted(table.items(), key=lambda item: row_key(item[0][0])):
-        numbers = ", ".join(f"{n:,.6g} {name.replace('_', ' ')}" for name, n in cells.items())
+        numbers = ", ".join(f"{shown(n)} {name.replace('_', ' ')}" for name, n in cells.items())
         terminalreporter.write_line(f"{row:>6}  {what}: {numbers}")
+
+
+def shown(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
 
 
 def row_key(row: str) -> int:
