@@ -45,9 +45,6 @@ func ParseStrategy(name string) (Strategy, error) {
 }
 
 const (
-	// slice bounds every sleep. It is part of correctness: a peer may die between
-	// its commit and its wake.
-	slice = layout.WaitSliceNS * time.Nanosecond
 	// pauses is about 2 us of pause instructions on today's cores.
 	pauses = 40
 	// spinMost bounds the yielding phase. Longer gains nothing: a wake costs less.
@@ -55,6 +52,10 @@ const (
 	// quick is a sleep so short that spinning would have caught it.
 	quick = 60 * time.Microsecond
 )
+
+// slice bounds every sleep. It is part of correctness: a peer may die between its commit
+// and its wake. A test makes it long to see that nothing else relies on it.
+var slice = layout.WaitSliceNS * time.Nanosecond
 
 // waiter is one participant's waiting: where it sleeps, how long it spins.
 type waiter struct {

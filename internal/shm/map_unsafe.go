@@ -51,6 +51,9 @@ func NewMirror(fd int, off int64, size uintptr) (Map, error) {
 // Bytes is the mapping as a slice.
 func (m Map) Bytes() []byte { return unsafe.Slice((*byte)(m.Base), m.size) }
 
+// Contains reports whether the address lies in the mapping.
+func (m Map) Contains(addr uintptr) bool { return addr-uintptr(m.Base) < m.size }
+
 // Close unmaps. Nothing may hold an address inside any more.
 func (m Map) Close() error {
 	if m.Base == nil {
