@@ -32,6 +32,7 @@ CLASSES: list[tuple[type[Exception], str, str]] = [
     (goring.Held, "", "held"),
     (goring.Lapped, "", "lapped"),
     (goring.PeerDead, "", "peerdead"),
+    (goring.NoSpace, "", "nospace"),
     (goring.Closed, "takes no more messages", "shutdown"),
     (goring.Closed, "shut down and empty", "end"),
     (goring.Closed, "already", "misuse"),
