@@ -26,12 +26,14 @@ type Stats struct {
 
 // Participant is one seat in use.
 type Participant struct {
-	Seat   int
-	Role   Role
-	Name   string
-	PID    int       // for people; a pid means nothing across containers
-	Joined time.Time // when it took the seat
-	Alive  bool      // what the kernel says, right across containers and zombies
+	Seat      int
+	Role      Role
+	Name      string
+	PID       int           // for people; a pid means nothing across containers
+	StartTime uint64        // of its process, clock ticks since boot as in /proc; 0 unknown
+	Joined    time.Time     // when it took the seat
+	Alive     bool          // what the kernel says, right across containers and zombies
+	Quiet     time.Duration // since it last joined, fell asleep or woke; 0 unknown. One that spins, or never has to wait, is quiet, too
 
 	Holds  []uint64 // numbers of the messages it is writing or has taken, where words say so
 	Cursor uint64   // broadcast modes, consumers: next number it will read
@@ -106,7 +108,10 @@ func (r *Ring) look(st *Stats, holds map[int][]uint64) error {
 			}
 			e := r.entry(n)
 			p := Participant{
-				Seat: n, Role: role, Name: e.Name, PID: int(e.PID), Joined: time.Unix(0, e.JoinedNS), Alive: alive, Holds: holds[n],
+				Seat: n, Role: role, Name: e.Name, PID: int(e.PID), StartTime: e.StartTime, Joined: time.Unix(0, e.JoinedNS), Alive: alive, Holds: holds[n],
+			}
+			if seen := seat.progress.Load(); seen > 0 {
+				p.Quiet = max(time.Duration(monotonic()-seen), 1)
 			}
 			if role == RoleConsumer && r.sb.Mode != layout.ModeQueue {
 				p.Cursor, p.Lost = seat.cursor.Load(), seat.lost.Load()

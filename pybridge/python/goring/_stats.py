@@ -27,6 +27,9 @@ class Participant:
         When it took the seat.
     alive : bool
         What the kernel says, right across containers and zombies.
+    quiet : float
+        Seconds since it last joined, fell asleep or woke; 0.0 unknown. One that spins, or never
+        has to wait, is quiet, too.
     holds : tuple of int
         Numbers of the messages it is writing or has taken, where the ring's words say so.
     cursor : int
@@ -43,6 +46,7 @@ class Participant:
     pid: int
     joined: datetime
     alive: bool
+    quiet: float = 0.0
     holds: tuple[int, ...] = ()
     cursor: int = 0
     lag: int = 0
@@ -128,6 +132,7 @@ def _participant(raw: dict[str, Any]) -> Participant:
         pid=raw["PID"],
         joined=joined,
         alive=raw["Alive"],
+        quiet=raw["Quiet"] / 1e9,
         holds=tuple(raw["Holds"] or ()),
         cursor=raw["Cursor"],
         lag=raw["Lag"],

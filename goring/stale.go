@@ -1,0 +1,57 @@
+package goring
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/goring/internal/shm"
+	"example.com/goring/layout"
+)
+
+// UnlinkStale removes the ring of that name if nobody sits in it and it was created at
+// least age ago, and reports whether it did. Messages that are still in it are lost: a ring
+// that is kept for a successor is not stale. A ring in use, a file that is no ring, and a
+// damaged one are left alone. Options: [Dir].
+func UnlinkStale(name string, age time.Duration, opts ...Option) (bool, error) {
+	c, err := configure(forFind, opts)
+	if err != nil {
+		return false, err
+	}
+	path, err := c.path(name)
+	if err != nil {
+		return false, err
+	}
+	fd, err := shm.Open(path, shm.Access{Group: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("ring %q does not exist in %s: %w", name, c.dir, ErrNotExist)
+	}
+	if err != nil {
+		return false, fmt.Errorf("ring %q: %w", name, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	sb, _, err := inspect(fd)
+	if err != nil {
+		return false, fmt.Errorf("ring %q: %s is left alone: %w", name, path, err)
+	}
+	if time.Since(time.Unix(0, sb.CreatedNS)) < age {
+		return false, nil
+	}
+	// One administrator at a time; the lock goes with the descriptor.
+	if ok, err := shm.TryLock(fd, layout.LockBase+layout.LockAdmin); !ok || err != nil {
+		return false, err
+	}
+	for n := 1; n <= sb.MaxProducers+sb.MaxConsumers; n++ {
+		if taken, err := shm.Locked(fd, layout.LockBase+int64(n)); taken || err != nil {
+			return false, err
+		}
+	}
+	if !shm.SameFile(fd, path) {
+		return false, nil // another ring has taken the name
+	}
+	return true, os.Remove(path)
+}

@@ -1,0 +1,141 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// slow is how long somebody may be quiet with a slot in hand before it is remarkable.
+const slow = time.Second
+
+// judge adds the findings about a ring that could be looked at.
+func (r *Report) judge() {
+	r.judgeWords()
+	for _, p := range r.Ring.Participants {
+		r.judgeParticipant(p)
+	}
+	r.judgeFlow()
+	if r.Ring.abandoned() {
+		r.add(Note, "stale", fmt.Sprintf("nobody is attached; created %s ago by %s, %s",
+			age(time.Since(r.Ring.Created)), r.Ring.Creator, waiting(r.Ring.Ready)),
+			"if nobody will come back for it: goring doctor --unlink-stale "+r.Name)
+	}
+}
+
+// judgeWords looks for what no participant that keeps to the rules leaves behind.
+func (r *Report) judgeWords() {
+	g := r.Ring
+	held := uint64(0)
+	for _, p := range g.Participants {
+		held += uint64(len(p.Holds))
+	}
+	if g.Mode == "queue" && held < g.Taken+g.Writing {
+		r.add(Problem, "orphaned", fmt.Sprintf("%d slots are marked as held by seats that nobody sits in", g.Taken+g.Writing-held),
+			"a program wrote where it must not, or gave its seat back too early; make the ring anew")
+	}
+}
+
+func (r *Report) judgeParticipant(p Participant) {
+	switch {
+	case !p.Alive:
+		what := "holds nothing"
+		if len(p.Holds) > 0 {
+			what = "holds " + messages(p.Holds)
+		} else if p.Lag > 0 {
+			what = fmt.Sprintf("is %d messages behind", p.Lag)
+		}
+		r.add(Problem, "dead", fmt.Sprintf("%s died and %s", p, what),
+			"goring doctor --reap "+r.Name+"; whoever waits on this ring does the same")
+	case p.Stopped:
+		r.add(Problem, "stopped", fmt.Sprintf("%s is stopped (SIGSTOP or a debugger)", p), fmt.Sprintf("kill -CONT %d", p.PID))
+	case p.Role == "producer" && len(p.Holds) > 0 && p.Quiet > slow:
+		r.add(Problem, "writing", fmt.Sprintf("%s has reserved %s and not committed, quiet for %s; what is behind waits", p, messages(p.Holds), age(p.Quiet)),
+			"look at that program: it must commit or abort")
+	case p.Role == "consumer" && len(p.Holds) > 0 && p.Quiet > slow:
+		r.add(Note, "holding", fmt.Sprintf("%s holds %s, quiet for %s", p, messages(p.Holds), age(p.Quiet)),
+			"if it should be done by now, look at that program: it must release")
+	}
+	if p.Lost > 0 {
+		r.add(Note, "lost", fmt.Sprintf("%s was too slow for %d messages", p, p.Lost), "")
+	}
+}
+
+// judgeFlow says who holds up whom.
+func (r *Report) judgeFlow() {
+	g := r.Ring
+	consumers := g.alive("consumer")
+	switch {
+	case g.Mode == "overwrite" || g.abandoned():
+	case g.Free == 0 && len(consumers) == 0:
+		r.add(Problem, "full", "all slots are taken and no consumer is attached", "start a consumer")
+	case g.Free == 0 && g.Mode == "broadcast":
+		slowest := slices.MaxFunc(consumers, func(a, b Participant) int { return int(a.Lag) - int(b.Lag) })
+		r.add(Problem, "full", fmt.Sprintf("the producer waits for %s, which is %d messages behind", slowest, slowest.Lag),
+			"make that consumer faster, or the ring one with overwrite")
+	case g.Free == 0:
+		r.add(Problem, "full", fmt.Sprintf("all slots are taken: %d wait, %d are looked at", g.Ready, g.Taken),
+			"the consumers are too slow: more or faster ones, or a producer that does not wait")
+	case g.Ready > 0 && len(consumers) == 0:
+		r.add(Note, "unread", waiting(g.Ready)+" and no consumer is attached", "start a consumer")
+	}
+	if g.Shutdown && len(g.alive("")) > 0 {
+		r.add(Note, "shutdown", "it is shut down: producers are refused, consumers take what is there", "")
+	}
+}
+
+// alive are the living participants of a role, "": of both.
+func (g *Ring) alive(role string) (all []Participant) {
+	for _, p := range g.Participants {
+		if p.Alive && (role == "" || p.Role == role) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// abandoned reports whether nobody alive is attached.
+func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 }
+
+// String names a participant for people.
+func (p Participant) String() string {
+	return fmt.Sprintf("%s %q (seat %d, pid %d)", p.Role, p.Name, p.Seat, p.PID)
+}
+
+func waiting(n uint64) string {
+	if n == 1 {
+		return "1 message waits"
+	}
+	return fmt.Sprintf("%d messages wait", n)
+}
+
+// messages lists numbers, the first few of them.
+func messages(n []uint64) string {
+	const most = 5
+	text := make([]string, 0, most)
+	for _, x := range n[:min(len(n), most)] {
+		text = append(text, fmt.Sprint(x))
+	}
+	if len(n) == 1 {
+		return "message " + text[0]
+	}
+	more := ""
+	if len(n) > most {
+		more = fmt.Sprintf(" and %d more", len(n)-most)
+	}
+	return "messages " + strings.Join(text, ", ") + more
+}
+
+// age is a duration as people say it.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < 48*time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
