@@ -3,8 +3,6 @@
 package goring
 
 import (
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,34 +13,19 @@ import (
 // WriteBatch.publish the timestamp is stored before the word, and the last word
 // goes through an exchange.
 func TestPublishOrder(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("no go command to disassemble with")
-	}
-	bin := filepath.Join(t.TempDir(), "goring.test")
-	if out, err := exec.Command("go", "test", "-c", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	out, err := exec.Command("go", "tool", "objdump", "-s", `goring\.WriteBatch\.publish$`, bin).Output()
-	check(t, err)
 	toTimestamp, toWord := regexp.MustCompile(`, 0x10\([^S]`), regexp.MustCompile(`, 0?\([^S]`)
 	var stores []string
-	for _, line := range strings.Split(string(out), "\n") {
-		f := strings.Fields(line)
-		if len(f) < 4 {
-			continue
-		}
-		op, args := f[3], strings.Join(f[4:], " ")
+	for _, i := range disassemble(t, "amd64")(t, "goring.WriteBatch.publish") {
 		switch {
-		case op == "XCHGQ":
+		case i.op == "XCHGQ":
 			stores = append(stores, "exchange")
-		case op == "MOVQ" && toTimestamp.MatchString(args):
+		case i.op == "MOVQ" && toTimestamp.MatchString(i.args):
 			stores = append(stores, "timestamp")
-		case op == "MOVQ" && strings.Contains(line, "publish_plain_unsafe.go") && toWord.MatchString(args):
+		case i.op == "MOVQ" && i.file == "publish_plain_unsafe.go" && toWord.MatchString(i.args):
 			stores = append(stores, "word")
 		}
 	}
-	got := strings.Join(stores, " ")
-	if got != "timestamp word timestamp exchange" {
-		t.Fatalf("stores in publish: %s\n%s", got, out)
+	if got := strings.Join(stores, " "); got != "timestamp word timestamp exchange" {
+		t.Fatalf("stores in publish: %s", got)
 	}
 }

@@ -49,9 +49,10 @@ func TestNotifyAfterPrepareMakesTheTicketStale(t *testing.T) {
 	}
 }
 
-// One side stores and notifies, the other prepares, looks and sleeps, with
-// slices so long that a lost wake-up shows.
+// One side stores and notifies, the other prepares, looks and sleeps. Its slices
+// are so long that only a lost wake-up makes it sleep through one.
 func TestNoWakeUpIsLost(t *testing.T) {
+	const slice = 5 * time.Second
 	var word atomic.Uint64
 	ping, pong := newEvent(), newEvent()
 	await := func(e Event, want uint64) {
@@ -60,7 +61,11 @@ func TestNoWakeUpIsLost(t *testing.T) {
 			if word.Load() >= want {
 				return
 			}
-			e.Sleep(ticket, 20*time.Second)
+			start := time.Now()
+			e.Sleep(ticket, slice)
+			if time.Since(start) >= slice {
+				t.Errorf("slept for %v beside a wake-up for %d", slice, want)
+			}
 		}
 	}
 	const rounds = 20000
