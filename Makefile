@@ -6,7 +6,7 @@ SECONDS ?= 5
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test lint demo bench bench-pool embeddings wheel lock clean
+.PHONY: help setup build test test-arm64 lint demo bench bench-pool embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -15,6 +15,7 @@ help:
 	@echo 'make setup   .venv with the pinned tools (after make clean: PYTHON=python3.12 for another interpreter)'
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
+	@echo 'make test-arm64  the tests of Go and C as arm64 programs under qemu-user (function only)'
 	@echo 'make bench   the benchmarks, as ratios to a ring in C'
 	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
@@ -33,6 +34,9 @@ build: setup
 
 test: build
 	@scripts/test.sh
+
+test-arm64: build
+	@scripts/arm64.sh
 
 lint: build
 	@scripts/lint.sh

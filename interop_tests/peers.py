@@ -177,18 +177,37 @@ def parse(line: str) -> Reply:
     return Reply(kind, text)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What Go and C peers are compiled for, and what starts their binaries."""
+
+    cc: tuple[str, ...]
+    go: dict[str, str]
+    start: tuple[str, ...]
+
+
+NATIVE = Machine(("cc",), {}, ())
+#: Emulated peers share rings with native Python ones; see scripts/arm64.sh.
+ARM64 = Machine(
+    ("aarch64-linux-gnu-gcc", "-static"),
+    {"GOARCH": "arm64", "CGO_ENABLED": "0"},
+    ("qemu-aarch64",),
+)
+MACHINE = ARM64 if os.environ.get("GORING_TEST_ARM64") == "1" else NATIVE
+
+
 def build(into: Path) -> dict[str, list[str]]:
-    """Compile the peers; language -> command line."""
+    """Compile the peers for MACHINE; language -> command line."""
     root = HERE.parent
-    run = {"check": True, "cwd": root}
+    run = {"check": True, "cwd": root, "env": {**os.environ, **MACHINE.go}}
     subprocess.run(["go", "build", "-o", into / "gopeer", "./interop_tests/gopeer"], **run)
     sources = sorted((HERE / "cpeer").glob("*.c"))
     flags = "-std=gnu11 -O2 -Wall -Wextra -Werror -pthread".split()
     include = ["-I", root / "pybridge" / "fast"]
-    subprocess.run(["cc", *flags, *include, "-o", into / "cpeer", *sources], **run)
+    subprocess.run([*MACHINE.cc, *flags, *include, "-o", into / "cpeer", *sources], **run)
     return {
-        "go": [str(into / "gopeer")],
-        "c": [str(into / "cpeer")],
+        "go": [*MACHINE.start, str(into / "gopeer")],
+        "c": [*MACHINE.start, str(into / "cpeer")],
         "py": [sys.executable, str(HERE / "pypeer.py")],
     }
 

@@ -126,10 +126,11 @@ def test_owner_is_root_or_oneself(commands, folder, path, segment, lang):
     """A peer without rights: root's ring and its own are opened, another user's is not."""
     path.write_bytes(segment)
     folder.chmod(0o755)
-    programs = [folder / "program", *commands[lang][1:]]
-    programs[0].write_bytes(Path(commands[lang][0]).read_bytes())
-    programs[0].chmod(0o755)
-    peer = Peer(lang, [str(p) for p in programs], folder, user=65534)
+    *start, program = commands[lang]
+    copy = folder / "program"  # where a user without rights may run it
+    copy.write_bytes(Path(program).read_bytes())
+    copy.chmod(0o755)
+    peer = Peer(lang, [*start, str(copy)], folder, user=65534)
     try:
         for owner, mode, error in [
             (65534, 0o600, "ok"),
@@ -141,7 +142,7 @@ def test_owner_is_root_or_oneself(commands, folder, path, segment, lang):
             assert peer.ask(f"open {path.name.removeprefix('goring.')}").error == error, owner
     finally:
         peer.end()
-        programs[0].unlink()
+        copy.unlink()
         folder.chmod(0o700)
 
 

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 from cases import BYTES, name_of
-from peers import Peer, hexed
+from peers import ARM64, MACHINE, Peer, hexed
 from segment import Segment
+
+pytestmark = pytest.mark.skipif(
+    MACHINE is ARM64, reason="a step of an emulated process is one of the emulator"
+)
 
 OTHER = {"go": "c", "c": "go"}
 #: Go: no signals of the runtime's own while it is stepped.
