@@ -1,0 +1,23 @@
+//! The orders that spec/LAYOUT.md asks for, each step as C has it, and each without one
+//! of its orders: then loom must find the failure. See README.md for what this shows.
+
+#[cfg(test)]
+mod overwrite;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod waiting;
+
+/// The states of a slot word that the models need; owners are left out.
+#[cfg(test)]
+mod word {
+    pub const fn free(lap: u64) -> u64 {
+        lap << 8
+    }
+    pub const fn writing(lap: u64) -> u64 {
+        lap << 8 | 1
+    }
+    pub const fn ready(lap: u64) -> u64 {
+        lap << 8 | 2
+    }
+}
