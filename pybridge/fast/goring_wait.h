@@ -84,6 +84,7 @@ static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
 	_Atomic uint32_t *ev = gr_word32(w->r, w->ev);
 	uint32_t ticket = atomic_load(ev);
 	atomic_store(gr_word32(w->r, w->waiting), 1); /* pairs with gr_notify: it sees the flag, or we see its word */
+	atomic_thread_fence(memory_order_seq_cst); /* looks are acquire loads, which may pass a store: LDAPR on arm64 */
 	if (look(arg, false)) return 1;
 	int over = gr_in_vain(w, look, arg);
 	if (over) return over;
