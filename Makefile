@@ -3,10 +3,11 @@
 PYTHON  ?= python3
 IMAGES  ?=
 SECONDS ?= 5
+MINUTES ?= 30
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test test-arm64 lint demo bench bench-pool embeddings wheel lock clean
+.PHONY: help setup build test test-arm64 models soak fuzz lint demo bench bench-pool embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -16,6 +17,9 @@ help:
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
 	@echo 'make test-arm64  the tests of Go and C as arm64 programs under qemu-user (function only)'
+	@echo 'make soak    the fault rows for MINUTES=30, and a report of their figures'
+	@echo 'make fuzz    every fuzz target, Go and C, for SECONDS=5 each'
+	@echo 'make models  the models of the protocol, the larger ones too (needs spin, minutes)'
 	@echo 'make bench   the benchmarks, as ratios to a ring in C'
 	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
@@ -37,6 +41,15 @@ test: build
 
 test-arm64: build
 	@scripts/arm64.sh
+
+soak: build
+	@scripts/soak.sh '$(MINUTES)'
+
+fuzz: setup
+	@scripts/fuzz.sh '$(SECONDS)'
+
+models:
+	@spec/models/run.sh --require --deep
 
 lint: build
 	@scripts/lint.sh

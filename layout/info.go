@@ -131,6 +131,9 @@ func DecodeInfo(b []byte) (in Info, err error) {
 	if err := DecodeMeta(b, &m); err != nil {
 		return in, err
 	}
+	if err := checkText(b); err != nil { // scanned by now
+		return in, err
+	}
 	if m.V != infoVersion {
 		return in, fmt.Errorf("info version %d, this library knows %d", m.V, infoVersion)
 	}

@@ -11,6 +11,7 @@ scripts/lint.sh
 # Tests over real segments carry `//go:build !race`.
 race=$(go list ./... | grep -vE '/(bench|cmd|examples|interop_tests|pybridge)(/|$)')
 
+step "models" spec/models/run.sh
 step "go test" go test ./...
 # shellcheck disable=SC2086 # one word per package
 step "go test -race" go test -race $race
