@@ -202,6 +202,32 @@ def test_the_readme_runs_as_printed(folder: Path) -> None:
     assert python_run(readme_code("python")) == "[7. 7. 7.]\n"
 
 
+CAMERA = """
+import goring, time
+producer = goring.create("frames", dtype="u1", shape=2).producer(name="camera")
+producer.write(__import__("numpy").array([0, 7], "u1"))
+print("ready")
+time.sleep(60)
+"""
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-u", "-c", code]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_readmes_reader_survives_its_producer(folder: Path) -> None:
+    camera = start(CAMERA)
+    assert camera.stdout is not None
+    assert camera.stdout.readline() == "ready\n"
+    reader = start(readme_code("python", "PeerDead"))
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "7\n"
+    camera.kill()
+    camera.communicate()
+    assert reader.communicate(timeout=30)[0] == "producer camera died\n"
+
+
 def test_the_readmes_broadcast_ring(folder: Path) -> None:
     go_run(readme_code("go", "ModeBroadcast"), "_ = ring.Close()")
     assert python_run("import goring; print(goring.open('ticks').mode)") == "broadcast\n"
