@@ -6,13 +6,13 @@ The language is described in peers.py; full speed is in pystress.py.
 from __future__ import annotations
 
 import json
-import mmap
 import socket
 import sys
 from typing import Any
 
 import msgspec
 import numpy as np
+import pychaos
 import pystress
 from pyrefusals import refusal
 
@@ -67,30 +67,10 @@ class Peer:
         return self.use(goring.open(name))
 
     def make(self, *words: str) -> str:
-        """Messages until killed, or until the ring is shut down; see faults/chaos.py."""
-        options = Options(list(words))
-        made = journal(options["out"])
-        first, room, n = options.number("producer") << 40, self.ring.info.slot_bytes, 0
-        while True:
-            number = first | n
-            try:
-                self.producer.write(pystress.make_bytes(number, room), tag=pystress.mix(number))
-            except goring.Closed:
-                return f"sent={n}"
-            made[0] = n = n + 1
+        return pychaos.make(self.ring, self.producer, Options(list(words)))
 
     def take(self, *words: str) -> str:
-        """Note every message's id before its release, all ones when it is not whole."""
-        seen, room = journal(Options(list(words))["out"]), self.ring.info.slot_bytes
-        for n, message in enumerate(self.consumer.messages()):
-            data = message.data
-            number = int.from_bytes(data[:8], "little")
-            good = message.tag == pystress.mix(number)
-            good = good and pystress.good_bytes(data, number, room)
-            del data  # a view keeps the slot
-            seen[n + 1] = number if good else (1 << 64) - 1
-            seen[0] = n + 1
-        return f"got={seen[0]}"
+        return pychaos.take(self.ring, self.consumer, Options(list(words)))
 
     def send(self, fd: str) -> None:
         with socket.socket(fileno=int(fd)) as sock:
@@ -301,12 +281,6 @@ def seating(words: tuple[str, ...]) -> dict[str, str]:
     names = [word for word in words if word != "death=raise"]
     reaction = "wait" if len(names) == len(words) else "raise"
     return {"name": (*names, "pypeer")[0], "on_peer_death": reaction}
-
-
-def journal(path: str) -> memoryview:
-    """A file of words that outlives this process, however it ends; word 0 counts the others."""
-    with open(path, "r+b") as file:
-        return memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
 
 def decoded(text: str) -> Any:
