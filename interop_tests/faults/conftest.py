@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+Figure = float | list[float]
+
 #: row and what was done -> figure -> sum
-FIGURES = pytest.StashKey[dict[tuple[str, str], dict[str, float]]]()
+FIGURES = pytest.StashKey[dict[tuple[str, str], dict[str, Figure]]]()
 
 
 @pytest.fixture(scope="session")
@@ -19,14 +23,15 @@ def soak() -> float:
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """figure(row, what, name=number, ..): numbers of one name add up; max_.. and p99_.. do not."""
+    """figure(row, what, name=figure, ..): numbers of one name add up, of max_.. the largest
+    counts, and of lists of samples the percentiles."""
     table = request.config.stash.setdefault(FIGURES, {})
 
-    def add(row: str, what: str, **numbers: float) -> None:
+    def add(row: str, what: str, **figures: Figure) -> None:
         cells = table.setdefault((row, what), {})
-        for name, number in numbers.items():
-            joined = max if name.startswith(("max_", "p50_", "p99_")) else lambda a, b: a + b
-            cells[name] = joined(cells[name], number) if name in cells else number
+        for name, figure in figures.items():
+            joined = max if name.startswith("max_") else operator.add
+            cells[name] = joined(cells[name], figure) if name in cells else figure
 
     return add
 
@@ -42,8 +47,11 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"{row:>6}  {what}: {numbers}")
 
 
-def shown(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+def shown(figure: Figure) -> str:
+    if isinstance(figure, list):
+        p50, p99 = np.percentile(figure, [50, 99])
+        return f"p50 {p50:.2f}, p99 {p99:.2f}"
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:,.2f}"
 
 
 def row_key(row: str) -> int:
