@@ -10,8 +10,8 @@ import (
 
 // Reap repairs what dead participants left: their half-written messages are skipped,
 // what they had taken goes to others, their seats are free. It returns how many there
-// were. Nobody needs to call it, since everybody who waits does the same twenty times
-// a second; a program that sees a peer die can save that time.
+// were. Nobody needs to call it, since everybody who waits does the same ten times
+// a second or more; a program that sees a peer die can save that time.
 func (r *Ring) Reap() (int, error) {
 	if err := r.acquire(); err != nil {
 		return 0, err

@@ -55,6 +55,9 @@ const (
 
 // slice bounds every sleep. It is part of correctness: a peer may die between its commit
 // and its wake. A test makes it long to see that nothing else relies on it.
+//
+// Who gives up on a peer's death sleeps half as long, so as to notice it within a slice;
+// who awaits successors, like an idle pool, wakes no more often than it must.
 var slice = layout.WaitSliceNS * time.Nanosecond
 
 // waiter is one participant's waiting: where it sleeps, how long it spins.
@@ -65,7 +68,8 @@ type waiter struct {
 	seat     *Seat         // whose waiter this is
 	progress *atomic.Int64 // tells people when it last slept or woke
 	peers    *peers        // who can end the wait; nil: await their successors
-	tended   time.Time     // when it last looked after dead peers
+	slice    time.Duration // how long it sleeps at most before it looks after dead peers
+	tended   time.Time     // when it last did
 	budget   time.Duration // of the yielding phase, 0: sleep at once
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
@@ -77,7 +81,7 @@ type waiter struct {
 func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
 	w := waiter{
 		event: e, shutdown: seat.ring.slots.shutdown, strategy: how.strategy,
-		seat: seat, progress: seat.ring.seatWords(seat.number).progress, tended: time.Now(), budget: spinMost,
+		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(), budget: spinMost,
 	}
 	if how.strategy == Park || runtime.NumCPU() == 1 && how.strategy == Adaptive {
 		w.budget = 0
@@ -85,6 +89,7 @@ func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
 	if how.peerDeath == FailOnDeath {
 		seat.reapOthers() // who died before is nobody this participant waited for
 		w.peers = seat.ring.meet(others)
+		w.slice /= 2
 	}
 	return w
 }
@@ -176,7 +181,7 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 		if done, err := w.closed(ctx, look); done {
 			return err
 		}
-		d := slice
+		d := w.slice
 		if limited {
 			d = max(min(d, time.Until(deadline)), time.Microsecond)
 		}
@@ -197,7 +202,7 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 // after dead peers: the next look trusts no hint.
 func (w *waiter) sliceOver() bool {
 	now := time.Now()
-	if now.Sub(w.tended) < slice {
+	if now.Sub(w.tended) < w.slice {
 		return false
 	}
 	w.tended = now

@@ -137,9 +137,9 @@ const (
 	MaxInfo         = 65536
 	MaxDepth        = 16 // of nested msgpack
 
-	// WaitSliceNS is how long a participant sleeps before it looks after dead peers. The
-	// layout allows 100 ms; half of it lets a death be noticed in less than that.
-	WaitSliceNS = 50_000_000
+	// WaitSliceNS is how long a participant may sleep before it looks after dead peers. One
+	// that is to notice a death within that time sleeps half as long.
+	WaitSliceNS = 100_000_000
 
 	maxTotal = 1 << 62
 

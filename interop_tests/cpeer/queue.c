@@ -8,7 +8,7 @@ static int wait_for(Peer *p, gr_look look, int64_t ns) {
 	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : GR_SHUT_DOWN;
 	if (gr_spin(&p->w, look, p) || gr_yield(&p->w, look, p)) return 1;
 	for (int64_t end = gr_monotonic() + ns, left; (left = end - gr_monotonic()) > 0;) {
-		int r = gr_sleep(&p->w, look, p, left < GR_WAIT_SLICE_NS ? left : GR_WAIT_SLICE_NS);
+		int r = gr_sleep(&p->w, look, p, left < p->w.slice ? left : p->w.slice);
 		if (r) return r;
 	}
 	return 0;

@@ -15,7 +15,7 @@ import pytest
 from cases import BYTES, every_lang, every_pair, name_of, until
 from peers import Peer
 
-SLICE = 0.05  # seconds after which everybody who waits looks after the dead
+SLICE = 0.1  # seconds after which everybody who waits has looked after the dead
 SLACK = 1.0  # seconds that a busy machine may add
 
 

@@ -115,7 +115,7 @@
 #define GR_MAX_META_BYTES 65520
 #define GR_MAX_INFO 65536
 #define GR_MAX_DEPTH 16
-#define GR_WAIT_SLICE_NS 50000000
+#define GR_WAIT_SLICE_NS 100000000
 
 /* dtype codes of the tensor descriptor: X(code, name, bytes) */
 #define GR_DTYPES(X) \

@@ -18,7 +18,8 @@ typedef struct {
 	int64_t budget; /* of the yielding phase, ns; 0: sleep at once */
 	unsigned seat;  /* whose waiter this is */
 	int fd;         /* and the description with its lock */
-	int64_t tended; /* when it last looked after dead peers */
+	int64_t slice;  /* how long it sleeps at most before it looks after dead peers, ns */
+	int64_t tended; /* when it last did */
 	gr_peers peers; /* who can end the wait */
 } gr_waiter;
 
@@ -32,18 +33,19 @@ static inline void gr_pause(void) {
 	__asm__ volatile("yield");
 #endif
 }
-/* await: a wait goes on when its last peer has died, for a successor */
+/* await: a wait goes on when its last peer has died, for a successor. One that gives up sleeps
+ * half as long, so as to notice a death within a slice. */
 static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, gr_monotonic(), {.first = 1}};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}};
 	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
 /* whether a slice has passed since it last did; the dead have been looked after then, and the
  * next look trusts no hint */
 static inline bool gr_slice_over(gr_waiter *w) {
 	int64_t now = gr_monotonic();
-	if (now - w->tended < GR_WAIT_SLICE_NS) return false;
+	if (now - w->tended < w->slice) return false;
 	w->tended = now;
 	gr_reap_dead(w->r, w->fd, w->seat);
 	return true;

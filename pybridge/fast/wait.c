@@ -80,7 +80,7 @@ int wait_until(gr_waiter *w, gr_look look, void *arg, int64_t timeout, bool *bus
 		int64_t left = end - (timeout < 0 ? 0 : gr_monotonic());
 		if (left <= 0) break;
 		Py_BEGIN_ALLOW_THREADS
-		r = step(w, look, arg, left < GR_WAIT_SLICE_NS ? left : GR_WAIT_SLICE_NS);
+		r = step(w, look, arg, left < w->slice ? left : w->slice);
 		Py_END_ALLOW_THREADS
 		if (!r && PyErr_CheckSignals()) {
 			*busy = false;

@@ -114,7 +114,7 @@ MAX_SLOT_BYTES: Final = 4294967295
 MAX_META_BYTES: Final = 65520
 MAX_INFO: Final = 65536
 MAX_DEPTH: Final = 16
-WAIT_SLICE_NS: Final = 50000000
+WAIT_SLICE_NS: Final = 100000000
 
 # dtype codes of the tensor descriptor: code -> (name, bytes)
 DTYPES: Final = {

@@ -193,8 +193,8 @@ class Ring:
         """Repair what dead participants left, and say how many there were.
 
         Their half-written messages are skipped, what they had taken goes to others, their
-        seats are free. Nobody needs to call it, since everybody who waits does the same twenty
-        times a second; a program that sees a peer die can save that time.
+        seats are free. Nobody needs to call it, since everybody who waits does the same ten
+        times a second or more; a program that sees a peer die can save that time.
         """
         reaped: int = _load.call("Reap", self._handle)
         return reaped
