@@ -24,6 +24,7 @@ type Consumer struct {
 	pos    position // the next number to look at
 	side   side
 	owner  uint64 // seat number in the words of a shared side, else 0
+	lent   uint64 // low byte of the words of messages on loan
 	gen    uint64 // shared: requeue_gen of the last scan that took nothing
 	closed bool
 	again  givenBack // not shared: what Requeue gave back
@@ -42,10 +43,12 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		wait: newWaiter(s.dataEvent(), seat, how, RoleProducer),
 		room: s.roomEvent(),
 		side: sideOf(s.mode, r.sb.MaxConsumers),
+		lent: readyWord(0),
 	}
 	switch c.side {
 	case sideShared:
 		c.owner = uint64(seat.Number())
+		c.lent = takenWord(0, c.owner)
 		c.gen = s.requeueGen.Load() - 1 // unequal: the first empty walk scans
 		c.pos = s.firstUnreleased()
 	case sideAlone:
@@ -187,29 +190,25 @@ func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
 
 // open bounds the sizes of the message at at, which is ours, and hands it out.
 func (c *Consumer) open(at position) (Message, error) {
-	m := c.message(at, c.s.header(at.idx).sizes) // one load; only this copy is used
-	if !c.sane(m.sizes) {
-		if m.Release() != nil { // these were not the message's sizes
-			c.miss(1)
-			return Message{}, errTorn
-		}
-		return Message{}, fmt.Errorf("message %d of ring %q claims %d payload and %d metadata bytes, slots hold %d and %d: %w",
-			m.Seq(), c.ring.name, m.sizes&0xffffffff, m.sizes>>32&0xffff, c.s.bytes, c.s.maxMeta, ErrCorrupt)
+	m := Message{c, at, c.s.header(at.idx).sizes} // one load; only this copy is used
+	if c.sane(m.sizes) {
+		return m, nil
 	}
-	return m, nil
+	return Message{}, c.reject(m)
+}
+
+// reject releases a message whose sizes cannot be, and says so.
+func (c *Consumer) reject(m Message) error {
+	if m.Release() != nil { // these were not the message's sizes
+		c.miss(1)
+		return errTorn
+	}
+	return fmt.Errorf("message %d of ring %q claims %d payload and %d metadata bytes, slots hold %d and %d: %w",
+		m.Seq(), c.ring.name, m.sizes&0xffffffff, m.sizes>>32&0xffff, c.s.bytes, c.s.maxMeta, ErrCorrupt)
 }
 
 // errTorn is open's, for a message that was overwritten before it could be handed out.
 var errTorn = errors.New("torn")
-
-// message is the loan of the message at at with the given sizes.
-func (c *Consumer) message(at position, sizes uint64) Message {
-	m := Message{c: c, at: at, word: readyWord(at.lap), sizes: sizes}
-	if c.owner != 0 {
-		m.word = takenWord(at.lap, c.owner)
-	}
-	return m
-}
 
 // sane reports whether a peer's sizes are within the slot.
 func (c *Consumer) sane(sizes uint64) bool {

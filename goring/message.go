@@ -14,9 +14,11 @@ import (
 type Message struct {
 	c     *Consumer
 	at    position
-	word  uint64 // the slot's word while the message is on loan
 	sizes uint64
-}
+} // four words: a larger struct does not travel in registers
+
+// word is what the slot's word is while the message is on loan.
+func (m Message) word() uint64 { return m.at.lap<<8 | m.c.lent }
 
 // Bytes is the payload, in place. A peer that breaks the rules can still change
 // it; copy it before checking what must not change.
@@ -95,7 +97,9 @@ func (m Message) Release() error {
 		}
 		return nil
 	default:
-		m.check("Release")
+		if !m.held() {
+			panic("goring: Release" + notHeld)
+		}
 		// Sequentially consistent: pairs with the producer's load of FREE, and is
 		// ordered before the load of the waiting flag in Notify.
 		m.header().word.Store(freeWord(m.at.lap + 1))
@@ -112,8 +116,10 @@ func (m Message) Valid() bool { return m.c.side != sideLossy || m.whole() }
 // higher. Alone, and in the broadcast modes, that is this consumer itself; the latter
 // do not count, since others read the same message.
 func (m Message) Requeue() {
-	m.check("Requeue")
 	c := m.c
+	if !m.held() {
+		panic("goring: Requeue" + notHeld)
+	}
 	switch c.side {
 	case sideShared:
 		m.header().countRedelivery()
@@ -128,22 +134,17 @@ func (m Message) Requeue() {
 
 // held reports whether the loan is still open.
 func (m Message) held() bool {
-	if m.c.closed || m.c.again.has(m.at) {
+	c := m.c
+	if c.closed || c.again.n.Load() != 0 && c.again.has(m.at) {
 		return false
 	}
-	switch m.c.side {
+	switch c.side {
 	case sideGated:
-		return m.c.cur.holds(m.Seq())
+		return c.cur.holds(m.Seq())
 	case sideLossy:
 		return true // there is nothing to give back
 	default:
-		return m.header().word.Load() == m.word
-	}
-}
-
-func (m Message) check(op string) {
-	if m.c == nil || !m.held() {
-		panic("goring: " + op + notHeld)
+		return m.header().word.Load() == m.word()
 	}
 }
 

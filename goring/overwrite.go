@@ -78,7 +78,7 @@ func (c *Consumer) fence() { c.private.Store(0) }
 // read before.
 func (m Message) whole() bool {
 	m.c.fence()
-	return m.header().word.Load() == m.word
+	return m.header().word.Load() == m.word()
 }
 
 // Latest skips to the newest message, waiting for one that this consumer has not had

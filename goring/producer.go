@@ -25,6 +25,7 @@ type Producer struct {
 	owner    uint64 // seat number in the words of a shared side, else 0
 	gate     uint64 // broadcast: the slowest consumer's cursor when last looked at
 	reserved bool   // a Slot or WriteBatch is open
+	draft    draft  // of the open Slot
 	stamped  bool   // the ring wants timestamps
 	closed   bool
 }
@@ -109,11 +110,12 @@ func (p *Producer) Write(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	s, err := p.Reserve(ctx)
-	if err != nil {
-		return err
+	if !p.grab() {
+		if err := p.waitRoom(ctx); err != nil {
+			return err
+		}
 	}
-	s.put(b)
+	p.put(b)
 	return nil
 }
 
@@ -122,11 +124,13 @@ func (p *Producer) TryWrite(b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	s, err := p.TryReserve()
-	if err != nil {
-		return err
+	if !p.grab() {
+		if err := p.refusal(); err != nil {
+			return err
+		}
+		return ErrFull
 	}
-	s.put(b)
+	p.put(b)
 	return nil
 }
 
@@ -244,10 +248,33 @@ func (p *Producer) waitRoom(ctx context.Context) error {
 // open hands out the slot that grab or waitRoom made ours.
 func (p *Producer) open() Slot {
 	p.reserved = true
+	p.draft = draft{sizes: p.s.bytes}
 	if p.side == sideLossy {
 		p.overwriting(p.pos, 1)
 	}
-	return Slot{p: p, at: p.pos, size: uint32(p.s.bytes)}
+	return Slot{p: p, at: p.pos}
+}
+
+// put copies b into the slot that grab or waitRoom made ours, and publishes it.
+func (p *Producer) put(b []byte) {
+	if p.side == sideLossy {
+		p.overwriting(p.pos, 1)
+	}
+	copy(p.s.data(p.pos.idx, p.s.bytes), b)
+	p.publish(draft{sizes: uint64(len(b))})
+}
+
+// publish makes the slot at pos a message. From the first byte of the payload to the store
+// of the word nothing may wait: who looks at the word takes the line away in between.
+func (p *Producer) publish(d draft) {
+	h := p.s.header(p.pos.idx)
+	h.timestamp = p.stamp()
+	h.sizes = d.sizes
+	h.tag = d.tag
+	// Sequentially consistent: pairs with the consumer's load of the word, and is
+	// ordered before the load of the waiting flag in Notify.
+	h.word.Store(readyWord(p.pos.lap))
+	p.committed(1)
 }
 
 // committed moves on after k slots were published.

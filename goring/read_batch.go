@@ -53,7 +53,7 @@ func (c *Consumer) takeNext() bool {
 	}
 	c.pos = at.next(c.s.count)
 	if !c.sane(h.sizes) {
-		c.message(at, 0).Requeue() // the run ends before it; the next read reports it
+		Message{c, at, 0}.Requeue() // the run ends before it; the next read reports it
 		return false
 	}
 	return true
@@ -75,7 +75,7 @@ func (b ReadBatch) At(k int) Message {
 	if !b.c.sane(sizes) { // it was when the batch was taken: a peer writes what it does not own
 		sizes = 0
 	}
-	return b.c.message(at, sizes)
+	return Message{b.c, at, sizes}
 }
 
 // Data is the payload of all messages in one piece, on rings of fixed items whose
@@ -100,10 +100,9 @@ func (b ReadBatch) Release() error {
 		b.c.room.Notify()
 		return nil
 	case sideLossy: // the producer overwrites from the first to the last
-		return b.c.message(b.at, 0).Release()
+		return Message{b.c, b.at, 0}.Release()
 	}
-	held := b.c.message(b.at, 0).word & 0xff
-	if b.c.closed || s.runOf(b.at, b.n, held) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
+	if b.c.closed || s.runOf(b.at, b.n, b.c.lent) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
 		panic(notHeldAsAWhole)
 	}
 	at := b.at

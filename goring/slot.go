@@ -8,13 +8,19 @@ import (
 
 // Slot is a reserved slot. Fill Bytes, then Commit or Abort, once. It is a value
 // for one goroutine; it must not be used after Commit, Abort or the producer's
-// Close.
+// Close: that panics.
+//
+// It is small, and what is said about the message is kept in the producer, so that
+// nothing on the way to Commit waits for a copy of it.
 type Slot struct {
-	p    *Producer
-	at   position
-	size uint32
-	meta uint16
-	tag  uint64
+	p  *Producer
+	at position
+}
+
+// draft is what goes into the header of the message that is being written.
+type draft struct {
+	sizes uint64 // len | meta_len << 32
+	tag   uint64
 }
 
 // Bytes is the whole payload of the slot, to be written in place. It may hold
@@ -25,7 +31,7 @@ func (s *Slot) Bytes() []byte { return s.p.s.data(s.at.idx, s.p.s.bytes) }
 func (s *Slot) Seq() uint64 { return s.at.number(s.p.s.count) }
 
 // SetTag sets the message's correlation id.
-func (s *Slot) SetTag(tag uint64) { s.tag = tag }
+func (s *Slot) SetTag(tag uint64) { s.draft("SetTag").tag = tag }
 
 // SetLen says that only the first n bytes are the message. Without it the message
 // is as long as the slot. On rings of fixed items n must be the item's size.
@@ -33,8 +39,14 @@ func (s *Slot) SetLen(n int) error {
 	if err := s.p.fits(n); err != nil {
 		return err
 	}
-	s.size = uint32(n)
+	s.setLen("SetLen", uint64(n))
 	return nil
+}
+
+// setLen leaves the length of the metadata alone.
+func (s *Slot) setLen(op string, n uint64) {
+	d := s.draft(op)
+	d.sizes = d.sizes&^0xffffffff | n
 }
 
 // SetMeta attaches v as metadata, encoded as msgpack. It fails with ErrTooLarge
@@ -52,8 +64,9 @@ func (s *Slot) SetRawMeta(b []byte) error {
 	if uint64(len(b)) > s.p.s.maxMeta {
 		return fmt.Errorf("metadata of %d bytes, ring %q has room for %d (see MaxMeta): %w", len(b), s.p.ring.name, s.p.s.maxMeta, ErrTooLarge)
 	}
+	d := s.draft("SetRawMeta")
 	copy(s.p.s.meta(s.at.idx, uint64(len(b))), b)
-	s.meta = uint16(len(b))
+	d.sizes = d.sizes&0xffffffff | uint64(len(b))<<32
 	return nil
 }
 
@@ -74,48 +87,40 @@ func (s *Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
 	if n > s.p.s.bytes {
 		return fmt.Errorf("tensor %s%v of %d bytes, slots of ring %q hold %d: %w", code, shape, n, s.p.ring.name, s.p.s.bytes, ErrTooLarge)
 	}
+	s.setLen("SetTensor", n)
 	d.Put(s.p.s.tensor(s.at.idx))
-	s.size = uint32(n)
 	return nil
 }
 
 // Commit publishes the message.
 func (s *Slot) Commit() {
-	h := s.claim("Commit")
-	h.sizes = uint64(s.size) | uint64(s.meta)<<32
-	h.tag = s.tag
-	h.timestamp = s.p.stamp()
-	// Sequentially consistent: pairs with the consumer's load of the word, and is
-	// ordered before the load of the waiting flag in Notify.
-	h.word.Store(readyWord(s.at.lap))
-	s.p.committed(1)
+	d := *s.draft("Commit")
+	s.p.publish(d)
 }
 
 // Abort gives the slot back unpublished. On a ring of several producers the
 // number is used up and consumers skip it.
 func (s *Slot) Abort() {
-	h := s.claim("Abort")
+	s.draft("Abort")
 	p := s.p
 	p.reserved = false
 	if p.owner == 0 {
 		return
 	}
-	h.word.Store(abortedWord(s.at.lap, p.owner))
+	p.s.header(s.at.idx).word.Store(abortedWord(s.at.lap, p.owner))
 	p.committed(1)
 }
 
-// put copies and commits.
-func (s *Slot) put(b []byte) {
-	copy(s.Bytes(), b)
-	s.size = uint32(len(b))
-	s.Commit()
+// draft is the producer's, whose open reservation s must be. The caller's misuse
+// panics; a word that a peer changed is found by the consumer.
+func (s *Slot) draft(op string) *draft {
+	if !s.p.reserved || s.at != s.p.pos {
+		misuse(op)
+	}
+	return &s.p.draft
 }
 
-// claim checks that s is the producer's open reservation. The caller's misuse
-// panics; a word that a peer changed is found by the consumer.
-func (s *Slot) claim(op string) *slotHeader {
-	if !s.p.reserved || s.at != s.p.pos {
-		panic("goring: " + op + " of a slot that is not reserved (twice, or after Close)")
-	}
-	return s.p.s.header(s.at.idx)
+//go:noinline
+func misuse(op string) {
+	panic("goring: " + op + " of a slot that is not reserved (twice, or after Close)")
 }

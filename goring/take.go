@@ -13,8 +13,10 @@ func (c *Consumer) take() (position, bool) {
 	case sideLossy:
 		return c.takeLossy()
 	}
-	if at, ok := c.again.pop(); ok {
-		return at, true
+	if c.again.n.Load() != 0 {
+		if at, ok := c.again.pop(); ok {
+			return at, true
+		}
 	}
 	at := c.pos
 	// Pairs with the producer's commit: what was written before READY is visible.
