@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"example.com/goring/internal/futex"
+	"example.com/goring/layout"
 )
 
 // Consumer takes messages from a ring. It is for one goroutine at a time; the
@@ -73,14 +74,21 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
 		at, ok := c.take()
+		if !ok && c.side != sideShared && c.wait.budget > 0 && c.s.comes(c.pos, layout.StateReady) {
+			at, ok = c.take()
+		}
 		if !ok {
 			var err error
 			if at, err = c.waitData(ctx); err != nil {
 				return Message{}, err
 			}
 		}
-		if m, err := c.open(at); err != errTorn {
-			return m, err
+		m := c.loan(at)
+		if c.sane(m.sizes) {
+			return m, nil
+		}
+		if err := c.reject(m); err != errTorn {
+			return Message{}, err
 		}
 	}
 }
@@ -100,8 +108,12 @@ func (c *Consumer) TryRead() (Message, error) {
 				return Message{}, io.EOF
 			}
 		}
-		if m, err := c.open(at); err != errTorn {
-			return m, err
+		m := c.loan(at)
+		if c.sane(m.sizes) {
+			return m, nil
+		}
+		if err := c.reject(m); err != errTorn {
+			return Message{}, err
 		}
 	}
 }
@@ -188,14 +200,9 @@ func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
 	return at, err
 }
 
-// open bounds the sizes of the message at at, which is ours, and hands it out.
-func (c *Consumer) open(at position) (Message, error) {
-	m := Message{c, at, c.s.header(at.idx).sizes} // one load; only this copy is used
-	if c.sane(m.sizes) {
-		return m, nil
-	}
-	return Message{}, c.reject(m)
-}
+// loan is the message at at, which is ours. Its sizes were loaded once; only this copy
+// is used, once it is sane.
+func (c *Consumer) loan(at position) Message { return Message{c, at, c.s.header(at.idx).sizes} }
 
 // reject releases a message whose sizes cannot be, and says so.
 func (c *Consumer) reject(m Message) error {
@@ -207,7 +214,7 @@ func (c *Consumer) reject(m Message) error {
 		m.Seq(), c.ring.name, m.sizes&0xffffffff, m.sizes>>32&0xffff, c.s.bytes, c.s.maxMeta, ErrCorrupt)
 }
 
-// errTorn is open's, for a message that was overwritten before it could be handed out.
+// errTorn is for a message that was overwritten before it could be handed out.
 var errTorn = errors.New("torn")
 
 // sane reports whether a peer's sizes are within the slot.

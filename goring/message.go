@@ -86,25 +86,34 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 // overwritten while it was on loan: what was read of it is not to be used. On all other
 // rings it is nil.
 func (m Message) Release() error {
-	switch m.c.side {
-	case sideGated:
-		if m.c.closed || m.c.again.has(m.at) || !m.c.cur.release(m.Seq(), 1) {
-			panic("goring: Release" + notHeld)
-		}
-	case sideLossy:
+	c := m.c
+	if c.side >= sideGated {
+		return m.pass()
+	}
+	h := m.header()
+	if c.closed || h.word.Load() != m.word() || c.again.n.Load() != 0 && c.again.has(m.at) {
+		panic("goring: Release" + notHeld)
+	}
+	// Sequentially consistent: pairs with the producer's load of FREE, and is
+	// ordered before the load of the waiting flag in Notify.
+	h.word.Store(freeWord(m.at.lap + 1))
+	c.room.Notify()
+	return nil
+}
+
+// pass is Release where every consumer reads every message.
+func (m Message) pass() error {
+	c := m.c
+	if c.side == sideLossy {
 		if !m.whole() {
-			return fmt.Errorf("message %d of ring %q: %w", m.Seq(), m.c.ring.name, ErrLapped)
+			return fmt.Errorf("message %d of ring %q: %w", m.Seq(), c.ring.name, ErrLapped)
 		}
 		return nil
-	default:
-		if !m.held() {
-			panic("goring: Release" + notHeld)
-		}
-		// Sequentially consistent: pairs with the producer's load of FREE, and is
-		// ordered before the load of the waiting flag in Notify.
-		m.header().word.Store(freeWord(m.at.lap + 1))
 	}
-	m.c.room.Notify()
+	if c.closed || c.again.has(m.at) || !c.cur.release(m.Seq(), 1) {
+		panic("goring: Release" + notHeld)
+	}
+	c.room.Notify()
 	return nil
 }
 

@@ -84,12 +84,18 @@ func sideOf(mode layout.Mode, seats int) side {
 // when the producer is closed, ErrPeerDead when it is full and its last consumer has died
 // (see [OnPeerDeath]), or the context's error.
 func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
-	if !p.grab() {
-		if err := p.waitRoom(ctx); err != nil {
-			return Slot{}, err
-		}
+	if err := p.reserve(ctx); err != nil {
+		return Slot{}, err
 	}
 	return p.open(), nil
+}
+
+// reserve makes the slot at pos the caller's.
+func (p *Producer) reserve(ctx context.Context) error {
+	if p.grab() || p.side == sideAlone && p.wait.budget > 0 && p.s.comes(p.pos, layout.StateFree) && p.grab() {
+		return nil
+	}
+	return p.waitRoom(ctx)
 }
 
 // TryReserve is Reserve that fails with ErrFull instead of waiting.
@@ -110,10 +116,8 @@ func (p *Producer) Write(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if !p.grab() {
-		if err := p.waitRoom(ctx); err != nil {
-			return err
-		}
+	if err := p.reserve(ctx); err != nil {
+		return err
 	}
 	p.put(b)
 	return nil
@@ -267,22 +271,23 @@ func (p *Producer) put(b []byte) {
 // publish makes the slot at pos a message. From the first byte of the payload to the store
 // of the word nothing may wait: who looks at the word takes the line away in between.
 func (p *Producer) publish(d draft) {
-	h := p.s.header(p.pos.idx)
+	at := p.pos
+	h := p.s.header(at.idx)
 	h.timestamp = p.stamp()
 	h.sizes = d.sizes
 	h.tag = d.tag
 	// Sequentially consistent: pairs with the consumer's load of the word, and is
 	// ordered before the load of the waiting flag in Notify.
-	h.word.Store(readyWord(p.pos.lap))
-	p.committed(1)
+	h.word.Store(readyWord(at.lap))
+	p.committed(at.next(p.s.count))
 }
 
-// committed moves on after k slots were published.
-func (p *Producer) committed(k uint64) {
+// committed moves on to next after the slots before it were published.
+func (p *Producer) committed(next position) {
 	p.reserved = false
-	p.pos = p.pos.plus(k, p.s.count)
+	p.pos = next
 	if p.side >= sideGated {
-		p.s.head.Store(p.pos.number(p.s.count)) // behind the words: what is before head is there
+		p.s.head.Store(next.number(p.s.count)) // behind the words: what is before head is there
 	}
 	p.data.Notify()
 }
@@ -304,14 +309,24 @@ func (p *Producer) abandon() {
 
 // stamp is the commit time that goes into the header.
 func (p *Producer) stamp() int64 {
-	if !p.stamped {
-		return 0
+	if p.stamped {
+		return unixNano()
 	}
-	return time.Now().UnixNano()
+	return 0
 }
+
+//go:noinline
+func unixNano() int64 { return time.Now().UnixNano() } // out of line, so that stamp is not a call
 
 // fits checks the length of one message against the ring.
 func (p *Producer) fits(n int) error {
+	if uint64(n) == p.s.bytes {
+		return nil
+	}
+	return p.misfit(n)
+}
+
+func (p *Producer) misfit(n int) error {
 	if p.s.fixed && uint64(n) != p.s.bytes {
 		return fmt.Errorf("ring %q carries %s of %d bytes, got %d bytes: %w", p.ring.name, p.ring.sb.Kind, p.s.bytes, n, ErrSchema)
 	}

@@ -29,28 +29,38 @@ func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) 
 		return b, nil // a given-back message stands alone
 	}
 	most := c.s.longestRun(b.at, uint64(limit))
-	if c.owner == 0 {
-		most = c.s.runOf(b.at, most, layout.StateReady)
+	if c.owner != 0 {
+		for b.n < most && c.takeNext() {
+			b.n++
+		}
+		return b, nil
 	}
-	for b.n < most && c.takeNext() {
-		b.n++
-	}
+	// The first was taken above. A message whose sizes cannot be ends the run: the next
+	// read reports it.
+	b.n = max(c.saneRun(b.at, c.s.runOf(b.at, most, layout.StateReady)), 1)
+	c.pos = b.at.plus(b.n, c.s.count)
 	return b, nil
 }
 
-// takeNext takes the message at pos if it is there and its sizes can be.
+// saneRun counts the messages from at on, at most n, whose sizes can be.
+func (c *Consumer) saneRun(at position, n uint64) uint64 {
+	for k := range n {
+		if !c.sane(c.s.header(at.idx).sizes) {
+			return k
+		}
+		at = at.next(c.s.count)
+	}
+	return n
+}
+
+// takeNext takes the message at pos of a shared side if it is there and its sizes can be.
 func (c *Consumer) takeNext() bool {
 	at := c.pos
 	h := c.s.header(at.idx)
-	if h.word.Load() != readyWord(at.lap) {
+	if !h.word.CompareAndSwap(readyWord(at.lap), takenWord(at.lap, c.owner)) {
 		return false
 	}
-	if c.owner != 0 {
-		if !h.word.CompareAndSwap(readyWord(at.lap), takenWord(at.lap, c.owner)) {
-			return false
-		}
-		c.s.takeHint.Store(at.number(c.s.count) + 1)
-	}
+	c.s.takeHint.Store(at.number(c.s.count) + 1)
 	c.pos = at.next(c.s.count)
 	if !c.sane(h.sizes) {
 		Message{c, at, 0}.Requeue() // the run ends before it; the next read reports it
@@ -67,8 +77,8 @@ func (b ReadBatch) Seq() uint64 { return b.at.number(b.c.s.count) }
 
 // At is message k of the batch.
 func (b ReadBatch) At(k int) Message {
-	if k < 0 || uint64(k) >= b.n {
-		panic(fmt.Sprintf("goring: message %d of a batch of %d", k, b.n))
+	if uint64(k) >= b.n {
+		outside("message", k, b.n)
 	}
 	at := b.at.plus(uint64(k), b.c.s.count)
 	sizes := b.c.s.header(at.idx).sizes

@@ -108,7 +108,7 @@ func (s *Slot) Abort() {
 		return
 	}
 	p.s.header(s.at.idx).word.Store(abortedWord(s.at.lap, p.owner))
-	p.committed(1)
+	p.committed(s.at.next(p.s.count))
 }
 
 // draft is the producer's, whose open reservation s must be. The caller's misuse

@@ -131,6 +131,20 @@ func (w *waiter) closed(ctx context.Context, look func(bool) bool) (done bool, e
 	return false, nil
 }
 
+// comes looks at the word of the slot at at, and at nothing else, until it has that state
+// or a moment has passed: most waits of two busy cores end here, and each look delays the
+// peer that is about to store the word.
+func (s *slots) comes(at position, state uint64) bool {
+	word, want := &s.header(at.idx).word, at.lap<<8|state
+	for range pauses {
+		if word.Load() == want {
+			return true
+		}
+		futex.Pause()
+	}
+	return false
+}
+
 func (w *waiter) spin(ctx context.Context, look func(bool) bool) error {
 	for n := 1; ; n++ {
 		if look(false) {

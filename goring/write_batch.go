@@ -22,10 +22,8 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 	if limit < 1 {
 		return WriteBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
 	}
-	if !p.grab() {
-		if err := p.waitRoom(ctx); err != nil {
-			return WriteBatch{}, err
-		}
+	if err := p.reserve(ctx); err != nil {
+		return WriteBatch{}, err
 	}
 	p.reserved = true
 	b := WriteBatch{p: p, at: p.pos, n: 1}
@@ -132,10 +130,17 @@ func (s *slots) contiguous(at position, n uint64) []byte {
 }
 
 func (b WriteBatch) check(k int) uint64 {
-	if k < 0 || uint64(k) >= b.n {
-		panic(fmt.Sprintf("goring: slot %d of a batch of %d", k, b.n))
+	if uint64(k) >= b.n {
+		outside("slot", k, b.n)
 	}
 	return uint64(k)
+}
+
+// outside keeps its text out of the loops that check an index.
+//
+//go:noinline
+func outside(what string, k int, n uint64) {
+	panic(fmt.Sprintf("goring: %s %d of a batch of %d", what, k, n))
 }
 
 // Commit publishes the first k slots; the rest is given back.
@@ -158,7 +163,7 @@ func (b WriteBatch) Commit(k int) {
 		}
 		n = b.n
 	}
-	p.committed(n)
+	p.committed(p.pos.plus(n, p.s.count))
 }
 
 // publish stores the words from the first to the last: a producer that dies in
