@@ -74,7 +74,7 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
 		at, ok := c.take()
-		if !ok && c.side != sideShared && c.wait.budget > 0 && c.s.comes(c.pos, layout.StateReady) {
+		if !ok && c.side != sideShared && c.wait.eager && c.s.comes(c.pos, layout.StateReady) {
 			at, ok = c.take()
 		}
 		if !ok {

@@ -92,7 +92,7 @@ func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
 
 // reserve makes the slot at pos the caller's.
 func (p *Producer) reserve(ctx context.Context) error {
-	if p.grab() || p.side == sideAlone && p.wait.budget > 0 && p.s.comes(p.pos, layout.StateFree) && p.grab() {
+	if p.grab() || p.side == sideAlone && p.wait.eager && p.s.comes(p.pos, layout.StateFree) && p.grab() {
 		return nil
 	}
 	return p.waitRoom(ctx)
@@ -264,7 +264,7 @@ func (p *Producer) put(b []byte) {
 	if p.side == sideLossy {
 		p.overwriting(p.pos, 1)
 	}
-	copy(p.s.data(p.pos.idx, p.s.bytes), b)
+	copyCached(p.s.data(p.pos.idx, p.s.bytes), b)
 	p.publish(draft{sizes: uint64(len(b))})
 }
 

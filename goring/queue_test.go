@@ -1,6 +1,7 @@
 package goring
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -519,4 +520,45 @@ func stress(t *testing.T, producers, consumers, slots, total int) {
 			t.Fatalf("message %d came %d times", i, n)
 		}
 	}
+}
+
+// Messages longer than the pieces they are copied in arrive whole.
+func TestLongMessages(t *testing.T) {
+	const size = 3*cachedCopy + 5
+	r, _ := tempRing(t, "long", layout.Bytes(size), Slots(2))
+	p, err := r.Producer()
+	check(t, err)
+	c, err := r.Consumer()
+	check(t, err)
+	want := make([]byte, size)
+	for i := range want {
+		want[i] = byte(i * 31 >> 4)
+	}
+	check(t, p.Write(t.Context(), want[:1]))
+	m, err := c.Read(t.Context())
+	check(t, err)
+	check(t, m.Release())
+	s, err := p.Reserve(t.Context())
+	check(t, err)
+	wantErr(t, s.CopyFrom(make([]byte, size+1)), ErrTooLarge)
+	check(t, s.CopyFrom(want))
+	s.Commit()
+	check(t, p.Write(t.Context(), want))
+	for range 2 {
+		checkLong(t, c, want)
+	}
+}
+
+func checkLong(t *testing.T, c *Consumer, want []byte) {
+	t.Helper()
+	m, err := c.Read(t.Context())
+	check(t, err)
+	got := make([]byte, len(want))
+	if n := m.CopyTo(got); n != len(want) || !bytes.Equal(got, want) {
+		t.Errorf("%d of %d bytes arrived, or others", n, len(want))
+	}
+	if n := m.CopyTo(got[:7]); n != 7 {
+		t.Errorf("%d bytes fit into 7", n)
+	}
+	check(t, m.Release())
 }

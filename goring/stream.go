@@ -64,7 +64,7 @@ func (r *streamReader) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(b, r.rest)
+	n := copyCached(b, r.rest)
 	r.drop(n)
 	return n, nil
 }

@@ -3,7 +3,6 @@ package goring
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -47,10 +46,15 @@ func ParseStrategy(name string) (Strategy, error) {
 const (
 	// pauses is about 2 us of pause instructions on today's cores.
 	pauses = 40
-	// spinMost bounds the yielding phase. Longer gains nothing: a wake costs less.
-	spinMost = 20 * time.Microsecond
-	// quick is a sleep so short that spinning would have caught it.
-	quick = 60 * time.Microsecond
+	// spinMost bounds the yielding phase: about what it costs to be woken.
+	spinMost = 50 * time.Microsecond
+	// A peer that must wake somebody for each message is slow for that reason alone, and
+	// then the sleeper's waits are never short: both would go on like that for ever. So one
+	// in probeEvery sleeps shorter than quick is followed by a wait that yields for as long
+	// as it takes both to come out of it.
+	probe      = 100 * time.Microsecond
+	probeEvery = 8
+	quick      = 200 * time.Microsecond
 )
 
 // slice bounds every sleep. It is part of correctness: a peer may die between its commit
@@ -70,7 +74,9 @@ type waiter struct {
 	peers    *peers        // who can end the wait; nil: await their successors
 	slice    time.Duration // how long it sleeps at most before it looks after dead peers
 	tended   time.Time     // when it last did
-	budget   time.Duration // of the yielding phase, 0: sleep at once
+	eager    bool          // looks for a moment before it sleeps
+	budget   time.Duration // of the yielding phase
+	naps     int           // short sleeps until the next probe
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
 	stop func() bool
@@ -81,10 +87,11 @@ type waiter struct {
 func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
 	w := waiter{
 		event: e, shutdown: seat.ring.slots.shutdown, strategy: how.strategy,
-		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(), budget: spinMost,
+		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(),
+		eager: how.strategy != Park,
 	}
-	if how.strategy == Park || runtime.NumCPU() == 1 && how.strategy == Adaptive {
-		w.budget = 0
+	if w.eager {
+		w.budget = spinMost
 	}
 	if how.peerDeath == FailOnDeath {
 		seat.reapOthers() // who died before is nobody this participant waited for
@@ -102,7 +109,7 @@ func (w *waiter) wait(ctx context.Context, look func(final bool) bool) error {
 	if w.strategy == Spin {
 		return w.spin(ctx, look)
 	}
-	if w.budget > 0 && w.spinBriefly(look) {
+	if w.eager && w.spinBriefly(look) {
 		return nil
 	}
 	return w.sleep(ctx, look)
@@ -177,8 +184,8 @@ func (w *waiter) spinBriefly(look func(bool) bool) bool {
 			return true
 		}
 	}
-	if w.budget /= 2; w.budget < time.Microsecond {
-		w.budget = 0
+	if w.budget /= 2; w.budget < time.Microsecond || w.budget >= probe/2 {
+		w.budget = 0 // also after a probe that found nothing
 	}
 	return false
 }
@@ -206,8 +213,10 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 			break
 		}
 	}
-	if w.strategy == Adaptive && time.Since(start) < quick {
-		w.budget = max(w.budget, 4*time.Microsecond)
+	if w.eager && time.Since(start) < quick {
+		if w.naps--; w.naps <= 0 {
+			w.naps, w.budget = probeEvery, probe
+		}
 	}
 	return nil
 }

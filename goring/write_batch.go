@@ -198,7 +198,7 @@ func (p *Producer) WriteAll(ctx context.Context, b []byte) (int, error) {
 			return done, err
 		}
 		if to := w.Data(); to != nil {
-			copy(to, rest)
+			copyCached(to, rest)
 		} else {
 			for k := range w.Len() {
 				copy(w.Bytes(k), rest[k*size:])

@@ -81,10 +81,9 @@ func (q *Pending) Cancel() {
 
 func write(payload []byte, meta any) func(*goring.Slot) error {
 	return func(s *goring.Slot) error {
-		if err := s.SetLen(len(payload)); err != nil {
+		if err := s.CopyFrom(payload); err != nil {
 			return err
 		}
-		copy(s.Bytes(), payload)
 		if meta == nil {
 			return nil
 		}

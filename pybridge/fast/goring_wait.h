@@ -9,13 +9,17 @@
 
 enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
 enum { GR_SHUT_DOWN = -1, GR_PEER_DEAD = -2 };  /* why a wait is in vain */
-enum { GR_YIELD_NS = 20000, GR_QUICK_NS = 60000, GR_PAUSES = 40 };
+/* A peer that must wake somebody for each message is slow for that reason alone, and then the
+ * sleeper's waits are never short. So one in GR_PROBE_EVERY sleeps shorter than GR_QUICK_NS is
+ * followed by a wait that yields for as long as it takes both to come out of it. */
+enum { GR_YIELD_NS = 50000, GR_PROBE_NS = 100000, GR_PROBE_EVERY = 8, GR_QUICK_NS = 200000, GR_PAUSES = 40 };
 
 typedef struct {
 	gr_ring *r;
 	uint64_t ev, waiting; /* offsets of the direction's words */
 	int strategy;
-	int64_t budget; /* of the yielding phase, ns; 0: sleep at once */
+	int64_t budget; /* of the yielding phase, ns */
+	int naps;       /* short sleeps until the next probe */
 	unsigned seat;  /* whose waiter this is */
 	int fd;         /* and the description with its lock */
 	int64_t slice;  /* how long it sleeps at most before it looks after dead peers, ns */
@@ -38,7 +42,7 @@ static inline void gr_pause(void) {
 static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}};
 	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
 /* whether a slice has passed since it last did; the dead have been looked after then, and the
@@ -52,7 +56,7 @@ static inline bool gr_slice_over(gr_waiter *w) {
 }
 /* about 2 us of pausing; short enough to be done under a lock */
 static inline bool gr_spin(gr_waiter *w, gr_look look, void *arg) {
-	if (!w->budget) return false;
+	if (w->strategy == GR_PARK) return false;
 	for (int i = 0; i < GR_PAUSES; i++) {
 		if (look(arg, false)) return true;
 		gr_pause();
@@ -71,7 +75,7 @@ static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
 	}
 	if (w->strategy == GR_ADAPTIVE) {
 		w->budget /= 2;
-		if (w->budget < 1000) w->budget = 0;
+		if (w->budget < 1000 || w->budget >= GR_PROBE_NS / 2) w->budget = 0; /* also after a probe that found nothing */
 	}
 	return false;
 }
@@ -98,7 +102,7 @@ static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
 	int64_t after = gr_monotonic(), slept = after - before;
 	atomic_store(gr_seat_progress(w->r, w->seat), after);
 	if (!look(arg, gr_slice_over(w))) return 0;
-	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && w->budget < 4000) w->budget = 4000;
+	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && --w->naps <= 0) w->naps = GR_PROBE_EVERY, w->budget = GR_PROBE_NS;
 	return 1;
 }
 static inline void gr_shutdown(const gr_ring *r) {

@@ -1,0 +1,28 @@
+package goring
+
+// cachedCopy is the longest piece that is copied at once. From 1 MiB on Go's memmove goes
+// past the caches, and the other side would fetch from memory what a moment ago was in a
+// cache that both cores share: half the speed.
+const cachedCopy = 1 << 19
+
+// copyCached is copy, by way of the caches.
+func copyCached(to, from []byte) (n int) {
+	for n < len(to) && n < len(from) {
+		n += copy(to[n:], from[n:min(len(from), n+cachedCopy)])
+	}
+	return n
+}
+
+// CopyTo copies the payload, as far as b has room, and returns how many bytes that were.
+// For messages of 1 MiB and more it is faster than copy.
+func (m Message) CopyTo(b []byte) int { return copyCached(b, m.Bytes()) }
+
+// CopyFrom makes b the message: its length is set, its bytes are copied. For messages of
+// 1 MiB and more it is faster than copy. Errors are those of SetLen.
+func (s *Slot) CopyFrom(b []byte) error {
+	if err := s.SetLen(len(b)); err != nil {
+		return err
+	}
+	copyCached(s.Bytes(), b)
+	return nil
+}
