@@ -2,7 +2,7 @@
 
     python pybench.py NAME [DIVISOR]
 
-Prints "name value unit". The process starts itself again as the peer, on core 1.
+Prints "name value unit". The process starts itself again as the peer, on the core BENCH_FAR, or 1.
 """
 
 from __future__ import annotations
@@ -81,11 +81,30 @@ ONE_WAY: dict[str, tuple[int, Callable[..., None], Callable[..., None], str]] = 
     "py_sum": (2_000_000, put, sum_frames, "inline"),
     "py_batch": (20_000_000, put_batch, take_batch, "separate"),
 }
-ROUND_TRIP = {"py_rtt": (200_000, "adaptive"), "py_parked": (10_000, "park")}
+
+
+def call(count: int) -> float:
+    """Calls of a C function that does nothing, in the loop that the others have: a second's."""
+    nothing = ROW.__len__
+    start = time.perf_counter()
+    for _ in range(count):
+        nothing()
+    return count / (time.perf_counter() - start)
+
+
+ROUND_TRIP = {
+    "py_rtt": (200_000, "adaptive"),
+    "py_shared": (50_000, "adaptive"),  # one core for both
+    "py_parked": (10_000, "park"),
+}
+
+
+def pin(name: str, core: int) -> None:
+    os.sched_setaffinity(0, {int(os.environ.get(name, core))})
 
 
 def peer(name: str, count: int, ring: str) -> None:
-    os.sched_setaffinity(0, {1})
+    pin("BENCH_FAR", 1)
     if name in ONE_WAY:
         with goring.open(ring) as there, there.consumer() as inbox:
             ONE_WAY[name][2](inbox, count)
@@ -101,9 +120,11 @@ def peer(name: str, count: int, ring: str) -> None:
 
 
 def measure(name: str, divisor: int) -> tuple[float, str]:
-    count = (ONE_WAY.get(name) or ROUND_TRIP[name])[0] // divisor // 256 * 256
+    count = (ONE_WAY.get(name) or ROUND_TRIP[name])[0] // divisor // 256 * 256 or 256
     ring = f"pybench-{os.getpid()}"
-    os.sched_setaffinity(0, {0})
+    if name == "py_shared":
+        os.environ["BENCH_FAR"] = os.environ.get("BENCH_NEAR", "0")
+    pin("BENCH_NEAR", 0)
     placement = ONE_WAY[name][3] if name in ONE_WAY else "inline"
     make = {"slots": 4096, "dtype": "u1", "shape": (64,), "placement": placement}
     with goring.create(ring, **make) as there, goring.create(ring + "-back", **make) as back:
@@ -144,5 +165,9 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         peer(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     else:
-        value, unit = measure(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+        divisor = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+        if sys.argv[1] == "py_call":
+            value, unit = call(5_000_000 // divisor) / 1e6, "Mmsg/s"
+        else:
+            value, unit = measure(sys.argv[1], divisor)
         print(f"{sys.argv[1]}\t{value:.3f}\t{unit}")

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -33,6 +34,7 @@ type bench struct {
 	slots     int
 	wait      goring.Strategy
 	both      bool // a ring in each direction
+	bytes     int  // of a message that is copied
 	near, far func(b *bench, p *goring.Producer, c *goring.Consumer) error
 }
 
@@ -42,13 +44,7 @@ var benches = map[string]*bench{
 	"batch":  {unit: "Mmsg/s", count: 6400000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, near: putBatch, far: takeBatch},
 	"rtt":    {unit: "ns", count: 500000, scale: 1, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, both: true, near: ask, far: answer},
 	"parked": {unit: "us", count: 10000, scale: 1e-3, schema: layout.Bytes(32), slots: 64, wait: goring.Park, both: true, near: ask, far: answer},
-	"copy":   {unit: "GB/s", count: 2048, scale: mib, rate: true, schema: layout.Bytes(mib), slots: 8, wait: goring.Spin, near: copyIn, far: copyOut},
-	"slots2": slots(2), "slots64": slots(64), "slots4096": slots(4096), "slots1048576": slots(1 << 20),
-}
-
-// slots is "one" with another number of slots.
-func slots(n int) *bench {
-	return &bench{unit: "Mmsg/s", count: 3000000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: n, wait: goring.Spin, near: putInPlace, far: take}
+	"copy":   {unit: "GB/s", count: 2048, scale: mib, bytes: mib, rate: true, schema: layout.Bytes(mib), slots: 8, wait: goring.Spin, near: copyIn, far: copyOut},
 }
 
 func putInPlace(b *bench, p *goring.Producer, _ *goring.Consumer) error {
@@ -166,7 +162,7 @@ func answer(b *bench, p *goring.Producer, c *goring.Consumer) error {
 }
 
 func copyIn(b *bench, p *goring.Producer, _ *goring.Consumer) error {
-	own := make([]byte, mib)
+	own := make([]byte, b.bytes)
 	for range b.count {
 		if err := p.Write(bg, own); err != nil {
 			return err
@@ -176,13 +172,13 @@ func copyIn(b *bench, p *goring.Producer, _ *goring.Consumer) error {
 }
 
 func copyOut(b *bench, _ *goring.Producer, c *goring.Consumer) error {
-	own := make([]byte, mib)
+	own := make([]byte, b.bytes)
 	for range b.count {
 		m, err := c.Read(bg)
 		if err != nil {
 			return err
 		}
-		copy(own, m.Bytes())
+		m.CopyTo(own)
 		m.Release()
 	}
 	return nil
@@ -207,17 +203,21 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	var consumers int
-	if n, _ := fmt.Sscanf(args[0], "cast%d", &consumers); n == 1 {
-		ns, err := broadcast(consumers, 20000/by)
-		fmt.Printf("%s\t%.2f\tns\n", args[0], ns)
-		return err
-	}
 	b := benches[args[0]]
+	switch what, n := grow(args[0]); {
+	case grown[what] != nil:
+		value, unit, err := grown[what](n, by)
+		fmt.Printf("%s\t%.2f\t%s\n", args[0], value, unit)
+		return err
+	case what == "slots":
+		b = slots(n)
+	case what == "size":
+		b = size(n)
+	}
 	if b == nil {
 		return fmt.Errorf("which bench? %v", args)
 	}
-	b.count = b.count / by / 32 * 32 // whole batches
+	b.count = max(b.count/by/32, 1) * 32 // whole batches
 	if len(args) > 2 {
 		return peer(b, args[2])
 	}
@@ -237,7 +237,7 @@ func measure(b *bench, name, divisor string) error {
 		return err
 	}
 	defer func() { _ = back.Unlink() }()
-	cmd := exec.Command("taskset", "-c", "1", os.Args[0], name, divisor, there.Name())
+	cmd := exec.Command("taskset", "-c", cmp.Or(os.Getenv("BENCH_FAR"), "1"), os.Args[0], name, divisor, there.Name())
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err
@@ -298,7 +298,7 @@ func peer(b *bench, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Write(bg, make([]byte, 32)); err != nil {
+	if err := p.Write(bg, make([]byte, 8)); err != nil {
 		return err
 	}
 	return b.far(b, p, c)

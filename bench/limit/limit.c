@@ -1,8 +1,13 @@
 /* limit.c: what this machine can do at all, measured by the smallest programs that do it:
  * a ring of slot words in C, a futex, and memcpy through shared memory. Two processes,
- * pinned to cores 0 and 1. Prints "name value unit" lines.
+ * pinned to the cores of BENCH_NEAR and BENCH_FAR, or 0 and 1. Prints "name value unit".
  *
- *     limit one | batch | rtt | parked | copy [seconds-ish scale] */
+ *     limit NAME [DIVISOR]
+ *
+ *     line, lines     ping-pong over one word; over a word and a line for each side
+ *     one, batch, rtt a ring of slot words: one by one, 32 at a time, there and back
+ *     copyN           N bytes copied in by one process and out by the other
+ *     wake, parked    a futex wake that finds nobody; two that end a sleep, there and back */
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <sched.h>
@@ -23,6 +28,7 @@ typedef struct { _Atomic uint64_t word; uint64_t sizes, time, tag; uint64_t payl
 typedef struct {
 	_Alignas(128) _Atomic uint32_t ready, waiting[2];
 	_Alignas(128) _Atomic uint32_t ping;
+	_Atomic uint32_t beside; /* on ping's line */
 	_Alignas(128) _Atomic uint32_t pong;
 	_Alignas(128) slot ring[2][SLOTS];
 	_Alignas(128) _Atomic uint64_t full[FRAMES][16]; /* a line each */
@@ -37,8 +43,9 @@ static double now(void) {
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
-static void pin(int core) {
+static void pin(const char *name, int core) {
 	cpu_set_t s;
+	if (getenv(name)) core = atoi(getenv(name));
 	CPU_ZERO(&s);
 	CPU_SET(core, &s);
 	sched_setaffinity(0, sizeof s, &s);
@@ -124,24 +131,44 @@ static void parked(int child) {
 		}
 	}
 }
+static void pingpong(int child, _Atomic uint32_t *there, _Atomic uint32_t *back) {
+	_Atomic uint32_t *mine = child ? there : back, *theirs = child ? back : there;
+	for (uint32_t n = 1; n <= count; n++) {
+		if (!child) atomic_store_explicit(theirs, n, memory_order_release);
+		while (atomic_load_explicit(mine, memory_order_acquire) != n) relax();
+		if (child) atomic_store_explicit(theirs, n, memory_order_release);
+	}
+}
+static void line(int child) { pingpong(child, &m->ping, &m->beside); }
+static void lines(int child) { pingpong(child, &m->ping, &m->pong); }
+static void wake(int child) {
+	for (uint64_t n = 0; n < count && !child; n++) futex(&m->ping, FUTEX_WAKE, 1);
+}
 /* one process copies frames in, the other copies them out, nothing else */
-static void copy(int child) {
-	uint8_t *own = malloc(MIB);
-	memset(own, child + 1, MIB);
+static void copy(int child, size_t bytes) {
+	uint8_t *own = malloc(bytes);
+	memset(own, child + 1, bytes);
 	for (uint64_t n = 0; n < count; n++) {
 		_Atomic uint64_t *full = m->full[n % FRAMES];
 		while (atomic_load_explicit(full, memory_order_acquire) != n / FRAMES * 2 + (uint64_t)child) relax();
-		if (child) memcpy(own, m->frame[n % FRAMES], MIB);
-		else memcpy(m->frame[n % FRAMES], own, MIB);
+		if (child) memcpy(own, m->frame[n % FRAMES], bytes);
+		else memcpy(m->frame[n % FRAMES], own, bytes);
 		atomic_store(full, n / FRAMES * 2 + 1 + (uint64_t)child);
 	}
-	if (own[MIB - 1] != 1) exit(1);
+	if (own[bytes - 1] != 1) exit(1);
 	free(own);
 }
+static void copy64(int child) { copy(child, 64); }
+static void copy1k(int child) { copy(child, 1 << 10); }
+static void copy64k(int child) { copy(child, 64 << 10); }
+static void copy1m(int child) { copy(child, MIB); }
 
 static const struct { const char *name, *unit; void (*run)(int child); uint64_t count; double scale; int rate; } benches[] = {
 	{"one", "Mmsg/s", one, 3000000, 1e3, 1}, {"batch", "Mmsg/s", batch, 6400000, 1e3, 1},
-	{"rtt", "ns", rtt, 500000, 1, 0}, {"parked", "us", parked, 10000, 1e-3, 0}, {"copy", "GB/s", copy, 2048, MIB, 1},
+	{"rtt", "ns", rtt, 500000, 1, 0}, {"parked", "us", parked, 10000, 1e-3, 0},
+	{"line", "ns", line, 500000, 1, 0}, {"lines", "ns", lines, 500000, 1, 0}, {"wake", "ns", wake, 1000000, 1, 0},
+	{"copy64", "GB/s", copy64, 3200000, 64, 1}, {"copy1024", "GB/s", copy1k, 1000000, 1 << 10, 1},
+	{"copy65536", "GB/s", copy64k, 32000, 64 << 10, 1}, {"copy1048576", "GB/s", copy1m, 2048, MIB, 1},
 };
 
 int main(int argc, char **argv) {
@@ -150,8 +177,10 @@ int main(int argc, char **argv) {
 	for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
 		if (strcmp(argv[1], benches[i].name)) continue;
 		count = benches[i].count / (argc > 2 ? strtoull(argv[2], NULL, 10) : 1) / 32 * 32;
+		if (!count) count = 32;
 		pid_t child = fork();
-		pin(child ? 0 : 1);
+		if (child) pin("BENCH_NEAR", 0);
+		else pin("BENCH_FAR", 1);
 		atomic_fetch_add(&m->ready, 1);
 		while (atomic_load(&m->ready) < 2) relax();
 		double start = now();
