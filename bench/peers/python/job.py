@@ -1,0 +1,43 @@
+"""What a side was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP = 255  # in the first byte: the last message
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task, and the folder for its sockets, whose name is unique."""
+
+    task: str
+    size: int
+    seconds: float
+    folder: str
+
+    @property
+    def answered(self) -> bool:
+        """Whether messages are answered."""
+        return self.task in {"trip", "parked", "spin"}
+
+    @property
+    def slots(self) -> int:
+        """How many messages a ring holds."""
+        return 256 if self.size <= 1 << 10 else 64 if self.size <= 64 << 10 else 16
+
+    @property
+    def batch(self) -> int:
+        """How many messages go at a time: the loop holds some while the next come."""
+        return min(32, self.slots // 2)
+
+    @property
+    def name(self) -> str:
+        """For named segments: unique, and known to who cleans up."""
+        return Path(self.folder).name
+
+    @property
+    def socket(self) -> str:
+        """A path for a socket."""
+        return f"{self.folder}/s"

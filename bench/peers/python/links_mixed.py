@@ -1,0 +1,302 @@
+"""Links that have a side in Go, too: each side is a process that was started for it.
+
+far(serve, ready) and near(ask) call the loop of peer.py with a function that sends and an
+iterator over what comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import queue
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from job import STOP, Job
+
+LARGEST = 8 << 20
+
+
+class Mixed:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+
+class Goring(Mixed):
+    """goring. Round trips of "parked" sleep while they wait, those of "spin" never do."""
+
+    def join(self, inbox: Any, outbox: Any, loop: Any) -> None:
+        how: dict[str, Any] = {"parked": {"wait": "park"}, "spin": {"wait": "spin"}}.get(
+            self.job.task, {}
+        )
+        with inbox.consumer(**how) as inside, outbox.producer(**how) as outside:
+            if self.job.task == "batch":
+                loop(self.job, batches(outside, self.job), arrays(inside, self.job))
+            else:
+                loop(self.job, outside.write, iter(inside))
+
+    def far(self, serve: Any, ready: Any) -> None:
+        import goring
+
+        name = f"bench-{self.job.name}"
+        shape = {"slots": self.job.slots, "dtype": "u1", "shape": (self.job.size,)}
+        with goring.create(name, **shape) as there, goring.create(name + "-back", **shape) as back:
+            try:
+                self.join(there, back, self.serving(serve, ready))
+            finally:
+                there.unlink()
+                back.unlink()
+
+    def serving(self, serve: Any, ready: Any) -> Any:
+        def loop(*args: Any) -> None:
+            ready()
+            serve(*args)
+
+        return loop
+
+    def near(self, ask: Any) -> None:
+        import goring
+
+        name = f"bench-{self.job.name}"
+        with goring.open(name) as there, goring.open(name + "-back") as back:
+            self.join(back, there, ask)
+
+
+def batches(outbox: Any, job: Job) -> Any:
+    """Send an array for so many messages, as a program that makes them would hold them."""
+    rows = np.stack([np.full(job.size, k & 7, "u1") for k in range(job.batch)])
+    n = 0
+
+    def send(message: Any) -> None:
+        nonlocal n
+        if message[0] == STOP:
+            outbox.write(message)
+            return
+        n += 1
+        if n == job.batch:
+            outbox.write_batch(rows)
+            n = 0
+
+    return send
+
+
+def arrays(inbox: Any, job: Job) -> Iterator[Any]:
+    while True:
+        yield inbox.read_batch(job.batch)
+
+
+class Unix(Mixed):
+    """A Unix socket, messages behind their length."""
+
+    def loop(self, connection: socket.socket, run: Any) -> None:
+        with connection, connection.makefile("rb", 64 << 10) as source:
+            sink = connection.sendall
+            run(self.job, framed(sink), messages(source))
+
+    def far(self, serve: Any, ready: Any) -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(self.job.socket)
+            server.listen()
+            ready()
+            self.loop(server.accept()[0], serve)
+
+    def near(self, ask: Any) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self.job.socket)
+        self.loop(connection, ask)
+
+
+def framed(sink: Any) -> Any:
+    head = struct.Struct("<I").pack
+
+    def send(message: Any) -> None:
+        data = memoryview(message)
+        sink(head(data.nbytes) + data)
+
+    return send
+
+
+def messages(source: Any) -> Iterator[bytes]:
+    unpack = struct.Struct("<I").unpack
+    while head := source.read(4):
+        yield source.read(unpack(head)[0])
+
+
+class Pipe(Mixed):
+    """A pair of named pipes, messages behind their length."""
+
+    def loop(self, inbox: str, outbox: str, run: Any) -> None:
+        with (
+            open(os.open(inbox, os.O_RDWR), "rb", 64 << 10) as source,
+            open(os.open(outbox, os.O_RDWR), "wb", 0) as sink,
+        ):
+            run(self.job, framed(lambda data: write_all(sink, data)), messages(source))
+
+    def far(self, serve: Any, ready: Any) -> None:
+        there, back = f"{self.job.folder}/there", f"{self.job.folder}/back"
+        os.mkfifo(there, 0o600)
+        os.mkfifo(back, 0o600)
+        ready()
+        self.loop(there, back, serve)
+
+    def near(self, ask: Any) -> None:
+        self.loop(f"{self.job.folder}/back", f"{self.job.folder}/there", ask)
+
+
+def write_all(sink: Any, data: bytes) -> None:
+    done = sink.write(data)
+    while done < len(data):
+        done += sink.write(memoryview(data)[done:])
+
+
+class Zmq(Mixed):
+    """PUSH and PULL over ipc."""
+
+    def loop(self, run: Any, ready: Any, *, far: bool) -> None:
+        import zmq
+
+        copy = self.job.size < 64 << 10
+        with (
+            zmq.Context() as context,
+            context.socket(zmq.PUSH) as push,
+            context.socket(zmq.PULL) as pull,
+        ):
+            there, back = f"ipc://{self.job.socket}t", f"ipc://{self.job.socket}b"
+            if far:
+                pull.bind(there)
+                push.bind(back)
+            else:
+                push.connect(there)
+                pull.connect(back)
+            ready()
+
+            def inbox() -> Iterator[Any]:
+                while True:
+                    yield pull.recv() if copy else pull.recv(copy=False).buffer
+
+            run(self.job, lambda message: push.send(message, copy=copy), inbox())
+
+    def far(self, serve: Any, ready: Any) -> None:
+        self.loop(serve, ready, far=True)
+
+    def near(self, ask: Any) -> None:
+        self.loop(ask, lambda: None, far=False)
+
+
+class Grpc(Mixed):
+    """A stream both ways over a Unix socket; bytes go as they are, without protobuf."""
+
+    OPTIONS = (
+        ("grpc.max_receive_message_length", LARGEST),
+        ("grpc.max_send_message_length", LARGEST),
+    )
+
+    def far(self, serve: Any, ready: Any) -> None:
+        import grpc
+
+        done = threading.Event()
+
+        def talk(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+            if self.job.answered:
+                for data in requests:
+                    if data[0] == STOP:
+                        break
+                    yield data
+            else:
+                serve(self.job, lambda _: None, requests)
+            done.set()
+
+        server = grpc.server(ThreadPoolExecutor(2), options=self.OPTIONS)
+        methods = {"talk": grpc.stream_stream_rpc_method_handler(talk)}
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler("bench.Peer", methods)]
+        )
+        server.add_insecure_port(f"unix:{self.job.socket}")
+        server.start()
+        ready()
+        done.wait()
+        server.stop(1).wait()
+
+    def near(self, ask: Any) -> None:
+        import grpc
+
+        # gRPC takes from the iterator what it can hold: a bounded queue, as a program would have
+        outbox: queue.Queue[bytes | None] = queue.Queue(self.job.slots)
+        with grpc.insecure_channel(f"unix:{self.job.socket}", options=self.OPTIONS) as channel:
+            talk = channel.stream_stream("/bench.Peer/talk")
+            answers = talk(iter(outbox.get, None))
+            ask(self.job, lambda message: outbox.put(message.tobytes()), answers)
+            outbox.put(None)
+            for _ in answers:  # until the far side has taken everything
+                pass
+
+
+class Http(Mixed):
+    """A POST for each message, over a Unix socket; its answer is the next that comes."""
+
+    def far(self, serve: Any, ready: Any) -> None:
+        inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        thread = threading.Thread(
+            target=serve, args=(self.job, lambda _: None, iter(inbox.get, None))
+        )
+        if not self.job.answered:
+            thread.start()
+        asyncio.run(self.serve(inbox, ready))
+        if not self.job.answered:
+            thread.join()
+
+    async def serve(self, inbox: queue.SimpleQueue[bytes], ready: Any) -> None:
+        import uvicorn
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                return
+            body, more = [], True
+            while more:
+                part = await receive()
+                body.append(part.get("body", b""))
+                more = part.get("more_body", False)
+            data = b"".join(body)
+            inbox.put(data)
+            reply = data if self.job.answered else b""
+            length = [(b"content-length", str(len(reply)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": length})
+            await send({"type": "http.response.body", "body": reply})
+            if data[0] == STOP:
+                server.should_exit = True
+
+        how = {"http": "httptools", "loop": "uvloop", "lifespan": "off", "log_level": "warning"}
+        server = uvicorn.Server(uvicorn.Config(app, uds=self.job.socket, **how))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        ready()
+        await serving
+
+    def near(self, ask: Any) -> None:
+        connection = UnixHTTP("peer")
+        connection.path = self.job.socket
+        answer = b""
+
+        def send(message: Any) -> None:
+            nonlocal answer
+            connection.request("POST", "/", memoryview(message))
+            response = connection.getresponse()
+            answer = response.read()
+
+        ask(self.job, send, iter(lambda: answer, None))
+        connection.close()
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    path = ""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
