@@ -4,10 +4,11 @@ PYTHON  ?= python3
 IMAGES  ?=
 SECONDS ?= 5
 MINUTES ?= 30
+ROUNDS  ?= 3
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test test-arm64 models soak fuzz lint demo bench bench-pool embeddings wheel lock clean
+.PHONY: help setup build test test-arm64 models soak fuzz lint demo bench bench-peers bench-pool bench-charts embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -20,11 +21,14 @@ help:
 	@echo 'make soak    the fault rows for MINUTES=30, and a report of their figures'
 	@echo 'make fuzz    every fuzz target, Go and C, for SECONDS=5 each'
 	@echo 'make models  the models of the protocol, the larger ones too (needs spin, minutes)'
-	@echo 'make bench   the benchmarks, as ratios to a ring in C'
+	@echo 'make bench   every path beside the limits of this machine, measured in C (ROUNDS=3, minutes)'
+	@echo 'make bench-peers  that, then the peers of Go and Python, which it fetches (ROUNDS=3, half an hour;'
+	@echo '             ONLY=zmq for some of them), then make bench-pool'
 	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
+	@echo 'make bench-charts  take the last results of both into README'
 	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
-	@echo 'make lock    pin the newest development tools in requirements-dev.txt'
+	@echo 'make lock    pin the newest development tools, and the newest peers of the benchmarks'
 	@echo 'make clean   remove what the others made'
 
 setup: $(stamp)
@@ -58,10 +62,17 @@ demo: build
 	@scripts/demo.sh '$(IMAGES)' '$(SECONDS)'
 
 bench: build
-	@. scripts/env.sh && bench/run.sh
+	@bench/run.sh own '$(ROUNDS)'
+
+bench-peers: build
+	@bench/run.sh all '$(ROUNDS)'
+	@bench/pool/run.sh -rounds '$(ROUNDS)'
 
 bench-pool: build
-	@bench/pool/run.sh
+	@bench/pool/run.sh -rounds '$(ROUNDS)'
+
+bench-charts:
+	@cp bench/results/*.json bench/results/*.svg bench/charts/
 
 embeddings: build
 	@examples/embeddings/run.sh
@@ -70,8 +81,7 @@ wheel: setup
 	@scripts/wheel.sh
 
 lock: setup
-	@.venv/bin/uv pip compile -q --universal --upgrade --python-version 3.11 --no-header \
-		--no-emit-index-url --no-annotate --group dev -o requirements-dev.txt
+	@scripts/lock.sh
 
 clean:
 	rm -rf .venv .tools build dist pybridge/python/goring.egg-info pybridge/python/goring/_native

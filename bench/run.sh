@@ -1,6 +1,12 @@
 #!/usr/bin/env bash
-# The benchmarks, as ratios to a ring in C. `bench/run.sh 5` for five rounds.
+# The benchmarks, in an environment of their own: `bench/run.sh own|peers|all [ROUNDS]`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
-PYTHONPATH=pybridge/python exec python bench/run.py "$@"
+venv=build/bench/venv
+if ! cmp -s bench/requirements.txt $venv/installed.txt; then
+	[ -x $venv/bin/python ] || uv venv -q --python "$(command -v python)" $venv
+	uv pip sync -q --python $venv/bin/python bench/requirements.txt
+	cp bench/requirements.txt $venv/installed.txt
+fi
+PYTHONPATH=$PWD/pybridge/python:$PWD/bench exec $venv/bin/python -m suite "$@"

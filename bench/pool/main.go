@@ -36,7 +36,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.python, "python", "python3", "interpreter with goring and requirements.txt")
+	flag.StringVar(&o.python, "python", "python3", "interpreter with goring and the peers")
 	flag.StringVar(&o.dir, "dir", "workers", "folder of the Python programs")
 	flag.IntVar(&o.workers, "workers", 2, "Python processes of each peer")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds")

@@ -1,117 +1,90 @@
-"""Print each path of the ring beside the machine's own limit, as ratios in one run.
+"""Measure goring beside the machine's limits, and beside its peers.
 
-    python bench/run.py [ROUNDS]
+    python -m suite own|peers|all [ROUNDS]
 
-Every round runs every program once, so that ours and the limit see the same machine;
-the table has medians with the extremes. QUICK=1 does a tenth of the work.
+Every round does every measurement once, so that all see the same machine; the figures are
+medians, with the smallest and the largest. QUICK=1 does a tenth of the work, CORES=2,3
+chooses the cores, ONLY=zmq measures a part of the peers. What was measured takes its place
+in bench/results/latest.json, the charts lie beside it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).parent
-DIVISOR = "10" if os.environ.get("QUICK") else "1"
+from rich.console import Console
 
-# path, ours, what it is compared with, goal for the ratio or the figure itself
-ROWS = [
-    ("Go -> Go, 64-byte slots, in place", "one", "limit one", ">= 0.6 of C, 20 M/s"),
-    ("Go -> Go, 64-byte slots, Write", "write", "limit one", ""),
-    ("Go -> Go, batches of 32", "batch", "limit batch", ">= 0.7 of C"),
-    ("Go round trip, spinning", "rtt", "limit rtt", "<= 1.25 x C"),
-    ("Go round trip, asleep", "parked", "limit parked", "<= 1.15 x futex"),
-    ("Go -> Go, 1 MiB copied in and out", "copy", "limit copy", ">= 0.9 of memcpy"),
-    ("Go -> Go, 2 slots", "slots2", "one", ""),
-    ("Go -> Go, 64 slots", "slots64", "one", "within 2 x"),
-    ("Go -> Go, 4096 slots", "slots4096", "one", "within 2 x"),
-    ("Go -> Go, 2^20 slots", "slots1048576", "one", "within 2 x"),
-    ("Broadcast, producer's ns/message, 1 consumer", "cast1", "cast0", ""),
-    ("Broadcast, 4 consumers", "cast4", "cast0", ""),
-    ("Broadcast, 16 consumers", "cast16", "cast0", ""),
-    ("Broadcast, 32 consumers", "cast32", "cast0", "within 2 x"),
-    ("Python -> Python, 64 B, loop counts", "py_count", "limit one", ">= 10 M/s"),
-    ("Python -> Python, frame[0]", "py_touch", "limit one", ">= 5 M/s"),
-    ("Python -> Python, s += int(frame[0])", "py_sum", "limit one", ""),
-    ("Python -> Python, batches of 256", "py_batch", "limit batch", ">= 80 M rows/s"),
-    ("Python round trip, spinning", "py_rtt", "limit rtt", "<= 1 us"),
-    ("Python round trip, asleep", "py_parked", "limit parked", "<= 1.15 x futex"),
-]
+from . import machine, own, peers, tables
+from .figures import Figure
+from .processes import interrupts
+
+RESULTS = Path(os.environ.get("BENCH_RESULTS") or machine.HERE / "results")
+BUILD = machine.ROOT / "build" / "bench"
+BUSY = 0.1  # more than this part of the cores in others' hands, and a rank means nothing
+REFUSAL = f", more than {BUSY:.0%}: [yellow]no ranks, and no word on the goals[/]"
+PARTS = {
+    "own": [own.figures],
+    "peers": [peers.figures],
+    "all": [own.figures, peers.figures],
+}
 
 
-def build(folder: Path) -> dict[str, list[str]]:
-    """Build the programs; the command that runs each measurement, by name."""
-    limit, go = str(folder / "limit"), str(folder / "gobench")
-    cc = os.environ.get("CC", "cc")
-    source = str(HERE / "limit" / "limit.c")
-    subprocess.run([cc, "-O2", "-std=gnu11", "-o", limit, source], check=True)
-    subprocess.run(["go", "build", "-o", go, "./bench/gobench"], cwd=HERE.parent, check=True)
-    commands = {f"limit {n}": [limit, n] for n in ("one", "batch", "rtt", "parked", "copy")}
-    commands["cast0"] = ["taskset", "-c", "0", go, "cast0"]
-    for _, ours, *_ in ROWS:
-        if ours.startswith("py_"):
-            commands[ours] = [sys.executable, str(HERE / "pybench.py"), ours]
-        else:
-            commands[ours] = ["taskset", "-c", "0", go, ours]
-    return commands
+def save(figures: list[Figure], about: dict[str, Any]) -> None:
+    """Replace the sections that were measured, keep the others, and draw."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / "latest.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for section in dict.fromkeys(f.section for f in figures):
+        kept[section] = about | {"figures": [asdict(f) for f in figures if f.section == section]}
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    from . import charts  # brings threads along, which have no place in a measurement
+
+    drawn = [Figure(**f) for section in kept.values() for f in section["figures"]]
+    for made in [path, *charts.draw(drawn, RESULTS)]:
+        print(f"wrote {made}")
 
 
-def run(command: list[str]) -> tuple[float, str]:
-    out = subprocess.run(
-        [*command, DIVISOR], capture_output=True, text=True, timeout=120, check=True
-    )
-    _, value, unit = out.stdout.strip().split("\t")
-    return float(value), unit
+def main(what: str, rounds: int) -> None:
+    """Measure, show, save."""
+    os.environ["BENCH_NEAR"], os.environ["BENCH_FAR"] = machine.pick_cores()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    limit = machine.build_limit(BUILD)
+    begun = time.monotonic()
+    for part in PARTS[what]:
+        begun = time.monotonic()
+        figures, samples = part(BUILD, rounds, limit)
+        about = {
+            "when": machine.now(),
+            "machine": machine.describe(samples.distance),
+            "rounds": rounds,
+            "seconds": round(time.monotonic() - begun),
+            "others": round(samples.others, 3),
+        }
+        show(figures, about, rank=samples.others <= BUSY)
+        save(figures, about)
 
 
-def measure(rounds: int) -> dict[str, tuple[list[float], str]]:
-    results: dict[str, tuple[list[float], str]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        commands = build(Path(folder))
-        for k in range(rounds):
-            for i, (name, command) in enumerate(commands.items()):
-                progress = f"round {k + 1} of {rounds}: {i + 1}/{len(commands)} {name}"
-                print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
-                value, unit = run(command)
-                results.setdefault(name, ([], unit))[0].append(value)
-    print("\r\033[K", end="", file=sys.stderr)
-    return results
-
-
-def table(results: dict[str, tuple[list[float], str]]) -> str:
-    lines = [f"{'path':38} {'ours':>32} {'beside':>32} {'ratio':>6}  goal"]
-    in_ns = {"ns": 1.0, "us": 1e3}
-    for path, ours, limit, goal in ROWS:
-        (mine, unit), (theirs, base) = results[ours], results[limit]
-        scale = in_ns.get(unit, 1.0) / in_ns.get(base, 1.0)
-        ratio = statistics.median(mine) * scale / statistics.median(theirs)
-        figures = f"{spread(mine, unit):>32} {spread(theirs, base):>32}"
-        lines.append(f"{path:38} {figures} {ratio:6.2f}  {goal}")
-    return "\n".join(lines)
-
-
-def spread(values: list[float], unit: str) -> str:
-    return f"{statistics.median(values):.4g} [{min(values):.3g}..{max(values):.3g}] {unit}"
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    results = measure(rounds)
-    load = os.getloadavg()[0]
-    print(f"{os.cpu_count()} cores, load {load:.1f}, medians of {rounds} [smallest..largest]")
-    if load > 2.5:
-        print("the machine is busy with something else: believe the ratios, not the figures")
-    print(table(results))
-    out = HERE / "results" / "latest.json"
-    out.parent.mkdir(exist_ok=True)
-    named = {k: {"values": v, "unit": u} for k, (v, u) in results.items()}
-    out.write_text(json.dumps(named, indent=1))
+def show(figures: list[Figure], about: dict[str, Any], *, rank: bool) -> None:
+    """Print the tables and what to know about them."""
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+    tables.show(console, figures, rank=rank)
+    console.print("{machine}; {rounds} rounds in {seconds} s".format(**about))
+    console.print("medians, smallest .. largest; xN: goring is N times better")
+    console.print(f"others had {about['others']:.0%} of the cores" + ("" if rank else REFUSAL))
+    left_out = sum(f.left_out for f in figures)
+    if left_out:
+        console.print(f"{left_out} figures left out: the cores were at another distance then")
 
 
 if __name__ == "__main__":
-    main()
+    interrupts.install()
+    try:
+        main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was written, nothing is left")

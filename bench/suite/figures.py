@@ -1,0 +1,91 @@
+"""Figures, goals, and how people read them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure should reach: a value of its own, or a part of what the limit reaches."""
+
+    value: float = 0.0
+    ratio: float = 0.0  # of a rate at least, of a time at most
+
+    def words(self, unit: str) -> str:
+        """>= 20 M/s, >= 0.6 x."""
+        sign = "<=" if unit == "ns" else ">="
+        parts = [f"{self.ratio:g} x"] if self.ratio else []
+        parts += [short(self.value, unit)] if self.value else []
+        return ", ".join(f"{sign} {part}" for part in parts)
+
+    def met(self, figure: Figure, limit: Figure | None) -> bool:
+        """Whether the figure is there."""
+        bounds = [self.value] if self.value else []
+        if self.ratio and limit:
+            bounds.append(self.ratio * limit.median)
+        if figure.unit == "ns":
+            return all(figure.median <= b for b in bounds)
+        return all(figure.median >= b for b in bounds)
+
+
+@dataclass
+class Figure:
+    """One figure of a table: the median of the comparable samples and their extremes."""
+
+    section: str
+    row: str
+    column: str
+    unit: str  # "/s", "ns", "GB/s"
+    median: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    samples: int = 0
+    left_out: int = 0  # taken while the cores were at another distance
+    beside: str = ""  # the row of the limit
+    goal: str = ""
+    met: bool | None = None  # the goal
+    failure: str = ""
+
+    @classmethod
+    def of(cls, values: Sequence[float], taken: int, **what: str) -> Figure:
+        """The figure of some values, of which there is at least one."""
+        figure = cls(**what)
+        figure.median, figure.low, figure.high = statistics.median(values), min(values), max(values)
+        figure.samples, figure.left_out = len(values), taken - len(values)
+        return figure
+
+    def better(self, other: Figure) -> float:
+        """How many times this is better than the other: faster, or more."""
+        if self.unit == "ns":
+            return other.median / self.median
+        return self.median / other.median
+
+
+UNITS = {
+    "ns": (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)),
+    "/s": (("G/s", 1e9), ("M/s", 1e6), ("k/s", 1e3), ("/s", 1)),
+}
+
+
+def short(value: float, unit: str) -> str:
+    """20.4 M/s, 3.1 us."""
+    for name, factor in UNITS.get(unit, ()):
+        if value >= factor:
+            return f"{three(value / factor)} {name}"
+    return f"{three(value)} {unit}"
+
+
+def three(value: float) -> str:
+    """The value with three figures."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def size(n: int) -> str:
+    """64 KiB."""
+    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if n >= factor:
+            return f"{n // factor} {unit}"
+    return f"{n} B"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Pin the newest versions: of the development tools, and of what the benchmarks fetch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+pin() {
+	uv pip compile -q --universal --upgrade --python-version 3.11 --no-header --no-emit-index-url --no-annotate "$@"
+}
+
+pin --group dev -o requirements-dev.txt
+pin bench/requirements.in -o bench/requirements.txt
+pin bench/peers/python/requirements.in -o bench/peers/python/requirements.txt
