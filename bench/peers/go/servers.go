@@ -79,6 +79,7 @@ func (l grpcLink) close() error { return l.end() }
 
 func nearGRPC(j job) (link, error) {
 	conn, err := grpc.NewClient("unix://"+j.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(largest), grpc.WithInitialConnWindowSize(largest),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{}), grpc.MaxCallRecvMsgSize(largest), grpc.MaxCallSendMsgSize(largest)))
 	if err != nil {
 		return nil, err
@@ -112,7 +113,8 @@ func farGRPC(j job, serve func(link) error) error {
 		done <- err
 		return err
 	}
-	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.MaxRecvMsgSize(largest), grpc.MaxSendMsgSize(largest))
+	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.InitialWindowSize(largest), grpc.InitialConnWindowSize(largest),
+		grpc.MaxRecvMsgSize(largest), grpc.MaxSendMsgSize(largest))
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "bench.Peer", Streams: []grpc.StreamDesc{talk}}, nil)
 	go func() { _ = server.Serve(l) }()
 	ready()
@@ -120,6 +122,9 @@ func farGRPC(j job, serve func(link) error) error {
 	server.GracefulStop()
 	return err
 }
+
+// buffer is what HTTP reads and writes at a time: its 4 KiB are little for large bodies.
+const buffer = 64 << 10
 
 // httpNear posts each message; its answer is the next that is received.
 type httpNear struct {
@@ -132,7 +137,7 @@ func nearHTTP(j job) (link, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", j.socket())
 	}
-	return &httpNear{client: &http.Client{Transport: &http.Transport{DialContext: dial}}, answer: make([]byte, j.size)}, nil
+	return &httpNear{client: &http.Client{Transport: &http.Transport{DialContext: dial, WriteBufferSize: buffer, ReadBufferSize: buffer}}, answer: make([]byte, j.size)}, nil
 }
 
 func (h *httpNear) send(b []byte) error {

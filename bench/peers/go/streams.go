@@ -8,8 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// gather is from how many bytes on a message is handed over in two pieces, not copied into one.
+const gather = 16 << 10
 
 // stream carries messages behind their length, four bytes, over a pair of files.
 type stream struct {
@@ -25,6 +29,12 @@ func newStream(j job, r io.Reader, w io.Writer, end ...io.Closer) *stream {
 }
 
 func (s *stream) send(b []byte) error {
+	if len(b) >= gather {
+		s.out = binary.LittleEndian.AppendUint32(s.out[:0], uint32(len(b)))
+		both := net.Buffers{s.out, b}
+		_, err := both.WriteTo(s.w)
+		return err
+	}
 	s.out = append(binary.LittleEndian.AppendUint32(s.out[:0], uint32(len(b))), b...)
 	_, err := s.w.Write(s.out)
 	return err
@@ -106,7 +116,7 @@ func nearPipe(j job) (link, error) {
 func farPipe(j job, serve func(link) error) error {
 	there, back := j.fifos()
 	for _, path := range []string{there, back} {
-		if err := syscall.Mkfifo(path, 0o600); err != nil {
+		if err := unix.Mkfifo(path, 0o600); err != nil {
 			return err
 		}
 	}
@@ -118,6 +128,9 @@ func farPipe(j job, serve func(link) error) error {
 	return errors.Join(serve(s), s.close())
 }
 
+// pipeBytes is the most that a pipe holds by default, and the best for throughput.
+const pipeBytes = 1 << 20
+
 // pipes opens for reading and writing, so as not to wait for the other side.
 func pipes(j job, in, out string) (link, error) {
 	r, err := os.OpenFile(in, os.O_RDWR, 0)
@@ -126,6 +139,9 @@ func pipes(j job, in, out string) (link, error) {
 	}
 	w, err := os.OpenFile(out, os.O_RDWR, 0)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeBytes); err != nil {
 		return nil, err
 	}
 	return newStream(j, r, w, r, w), nil

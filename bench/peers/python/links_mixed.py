@@ -7,6 +7,7 @@ iterator over what comes.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http.client
 import os
 import queue
@@ -21,6 +22,8 @@ import numpy as np
 from job import STOP, Job
 
 LARGEST = 8 << 20
+GATHER = 16 << 10  # bytes from which on a message is not copied to stand behind its length
+PIPE = 1 << 20  # bytes that a pipe holds: the most by default
 
 
 class Mixed:
@@ -96,8 +99,7 @@ class Unix(Mixed):
 
     def loop(self, connection: socket.socket, run: Any) -> None:
         with connection, connection.makefile("rb", 64 << 10) as source:
-            sink = connection.sendall
-            run(self.job, framed(sink), messages(source))
+            run(self.job, framed(connection.fileno(), self.job.size), messages(source))
 
     def far(self, serve: Any, ready: Any) -> None:
         with socket.socket(socket.AF_UNIX) as server:
@@ -112,12 +114,15 @@ class Unix(Mixed):
         self.loop(connection, ask)
 
 
-def framed(sink: Any) -> Any:
-    head = struct.Struct("<I").pack
+def framed(sink: int, size: int) -> Any:
+    """Send messages of that size behind their length; large ones are not copied to stand there."""
+    head = struct.pack("<I", size)
 
     def send(message: Any) -> None:
         data = memoryview(message)
-        sink(head(data.nbytes) + data)
+        done = os.writev(sink, (head, data)) if size >= GATHER else os.write(sink, head + data)
+        while done < 4 + size:
+            done += os.write(sink, data[done - 4 :])
 
     return send
 
@@ -136,7 +141,8 @@ class Pipe(Mixed):
             open(os.open(inbox, os.O_RDWR), "rb", 64 << 10) as source,
             open(os.open(outbox, os.O_RDWR), "wb", 0) as sink,
         ):
-            run(self.job, framed(lambda data: write_all(sink, data)), messages(source))
+            fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, PIPE)
+            run(self.job, framed(sink.fileno(), self.job.size), messages(source))
 
     def far(self, serve: Any, ready: Any) -> None:
         there, back = f"{self.job.folder}/there", f"{self.job.folder}/back"
@@ -147,12 +153,6 @@ class Pipe(Mixed):
 
     def near(self, ask: Any) -> None:
         self.loop(f"{self.job.folder}/back", f"{self.job.folder}/there", ask)
-
-
-def write_all(sink: Any, data: bytes) -> None:
-    done = sink.write(data)
-    while done < len(data):
-        done += sink.write(memoryview(data)[done:])
 
 
 class Zmq(Mixed):
