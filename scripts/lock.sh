@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pin the newest versions: of the development tools, and of what the benchmarks fetch.
+# Pin the newest versions: of the tools of development and of GPU tests, and of what the benchmarks fetch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -9,5 +9,6 @@ pin() {
 }
 
 pin --group dev -o requirements-dev.txt
+pin --group gpu -o requirements-gpu.txt
 pin bench/requirements.in -o bench/requirements.txt
 pin bench/peers/python/requirements.in -o bench/peers/python/requirements.txt

@@ -82,6 +82,7 @@ typedef enum {
 } CUpointer_attribute;
 
 enum { CU_MEMORYTYPE_HOST = 1, CU_MEMORYTYPE_DEVICE = 2 };
+enum { CU_MEMHOSTREGISTER_DEVICEMAP = 2, CU_MEMHOSTREGISTER_READ_ONLY = 8 };
 enum { CU_STREAM_NON_BLOCKING = 1 };
 enum { CU_EVENT_DISABLE_TIMING = 2, CU_EVENT_INTERPROCESS = 4 };
 enum { CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS = 1 };
@@ -104,7 +105,4 @@ typedef struct {
 typedef struct { CUmemLocation location; CUmemAccess_flags flags; } CUmemAccessDesc;
 
 #endif
-/* absent in the headers of some versions */
-#define CU_MEMHOSTREGISTER_DEVICEMAP_FLAG 2u
-#define CU_MEMHOSTREGISTER_READ_ONLY_FLAG 8u
 #endif

@@ -16,6 +16,7 @@ void configure(void) {
 	if (config.devices > MAX_DEVICES) config.devices = MAX_DEVICES;
 	config.memory = number("FAKECUDA_MEM_MB", 1024) << 20;
 	config.delay_us = (int)number("FAKECUDA_DELAY_US", 200);
+	config.stuck_us = (int64_t)number("FAKECUDA_STUCK_MS", 5000) * 1000;
 	config.seed = number("FAKECUDA_SEED", 1);
 	config.sticky = number("FAKECUDA_STICKY", 0);
 	config.abort = number("FAKECUDA_ABORT", 0);

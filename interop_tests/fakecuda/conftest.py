@@ -69,6 +69,15 @@ def library() -> Path:
 
 
 @pytest.fixture(scope="session")
+def gpu_python() -> Path:
+    """A Python with NVIDIA's packages, and cuda.h beside them."""
+    try:
+        return double.gpu_python()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def troupe() -> Iterator[Troupe]:
     troupe = Troupe()
     yield troupe

@@ -14,10 +14,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BUILD = HERE.parent.parent / "build" / "fakecuda"
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build" / "fakecuda"
 
 WARN = "-std=gnu11 -g -Wall -Wextra -Werror -pthread".split()
-SHARED = "-fPIC -shared -fvisibility=hidden -Wl,-soname,libcuda.so.1".split()
+#: thread-local words in the static block: ThreadSanitizer takes the freeing of others for a race
+SHARED = "-fPIC -shared -fvisibility=hidden -ftls-model=initial-exec".split()
+LINK = "-Wl,-soname,libcuda.so.1 -Wl,-z,defs -ldl".split()
 
 #: flags of the library and of the C programs that load it
 VARIANTS = {
@@ -29,7 +32,7 @@ VARIANTS = {
 
 def library(variant: str = "plain") -> Path:
     sources = sorted(HERE.glob("*.c"))
-    command = ["cc", *WARN, *VARIANTS[variant], *SHARED, *map(str, sources), "-ldl"]
+    command = ["cc", *WARN, *VARIANTS[variant], *SHARED, *map(str, sources), *LINK]
     state = hashlib.sha256(" ".join(command).encode())
     for path in (*sources, *sorted(HERE.glob("*.h"))):
         state.update(path.read_bytes())
@@ -55,6 +58,16 @@ def counters(folder: Path, pid: int) -> dict[str, int]:
         if name:
             found[name] = int.from_bytes(records[at + 40 : at + 48], sys.byteorder)
     return found
+
+
+def gpu_python() -> Path:
+    """The Python that has the packages of requirements-gpu.txt; RuntimeError without them."""
+    made = subprocess.run(
+        [ROOT / "scripts" / "gpu_env.sh"], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise RuntimeError(made.stderr.strip().splitlines()[-1])
+    return ROOT / "build" / "gpu" / "bin" / "python"
 
 
 if __name__ == "__main__":

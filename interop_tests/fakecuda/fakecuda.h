@@ -30,6 +30,7 @@ typedef struct CUstream_st Stream;
 typedef struct {
 	int devices, delay_us, late_us;
 	uint64_t seed, memory;
+	int64_t stuck_us;
 	bool sticky, abort, leaks, host_pointers, check, no_peer;
 	enum { ORDER_SOON, ORDER_LATE, ORDER_MIXED } order;
 	char dir[200];

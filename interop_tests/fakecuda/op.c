@@ -2,16 +2,15 @@
 #include "fakecuda.h"
 
 #define PIECES 8
-#define STUCK_US 5000000
 
 /* until, but not past the device's death; says so once when it takes long */
 typedef struct { int64_t since; bool told; } Patience;
 static void poll(Patience *p, const char *what) {
 	nap(20);
 	if (!p->since) p->since = now_us();
-	if (p->told || now_us() - p->since < STUCK_US) return;
+	if (p->told || now_us() - p->since < config.stuck_us) return;
 	p->told = true;
-	say("STUCK: a stream has waited 5 s on %s", what);
+	say("STUCK: a stream has waited %d ms for %s", (int)(config.stuck_us / 1000), what);
 }
 
 /* a large copy lands in pieces, in any order */

@@ -84,13 +84,13 @@ static bool mapping_of(const uint8_t *p, size_t n, bool *writable, bool *shared)
 	return at >= end;
 }
 static CUresult pin(uint8_t *p, size_t n, unsigned flags) {
-	bool writable, shared, read_only = flags & CU_MEMHOSTREGISTER_READ_ONLY_FLAG;
+	bool writable, shared, read_only = flags & CU_MEMHOSTREGISTER_READ_ONLY;
 	if (overlaps(p, n)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
 	if (!mapping_of(p, n, &writable, &shared) || (!writable && !read_only)) return CUDA_ERROR_INVALID_VALUE;
 	const size_t within = (uint64_t)p % (size_t)getpagesize(), all = n + within;
 	uint8_t *real = shared ? mremap(p - within, 0, all, MREMAP_MAYMOVE) : MAP_FAILED; /* size 0: a second mapping */
 	Pin q = {.host = p, .real = real == MAP_FAILED ? p : real + within, .n = n, .shared = shared, .read_only = read_only};
-	q.mapped = config.host_pointers || flags & CU_MEMHOSTREGISTER_DEVICEMAP_FLAG;
+	q.mapped = config.host_pointers || flags & CU_MEMHOSTREGISTER_DEVICEMAP;
 	if (config.host_pointers) q.device = (uint64_t)p;
 	else if (q.mapped) {
 		uint64_t base = reserve(all);

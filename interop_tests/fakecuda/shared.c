@@ -36,7 +36,7 @@ static uint64_t born(int pid) {
 	for (int field = 3; p && field < 22; field++) p = strchr(p + 1, ' ');
 	return p ? strtoull(p, NULL, 10) : 0;
 }
-static bool lives(const ProcessRow *p) { return p->pid && born(p->pid) == p->born; }
+static bool lives(const ProcessRow *p) { return p->born && born(p->pid) == p->born; }
 
 void shared_lock(void) {
 	if (pthread_mutex_lock(&reg->lock) == EOWNERDEAD) pthread_mutex_consistent(&reg->lock);
@@ -52,17 +52,20 @@ static bool held_by_any(const MemoryRow *m) {
 		if (m->holders[i]) return true;
 	return false;
 }
-/* the process lets go; an owner takes the name with it, so that nobody opens it again */
+static void unname(int row) {
+	char path[256];
+	memory_path(path, sizeof path, row, reg->memory[row].token);
+	unlink(path);
+	reg->memory[row].owner = NOBODY;
+}
+/* The process lets go; an owner takes the name with it, so that nobody opens it again. The bit goes last:
+ * who is killed before that is buried by another, who does it all once more. */
 static void forget(int row, int process) {
 	MemoryRow *m = &reg->memory[row];
 	if (!held(m, process)) return;
+	if (m->owner == process) unname(row);
+	atomic_signal_fence(memory_order_seq_cst);
 	m->holders[process / 64] &= ~(1ull << process % 64);
-	if (m->owner == process) {
-		char path[256];
-		memory_path(path, sizeof path, row, m->token);
-		unlink(path);
-		m->owner = NOBODY;
-	}
 	if (!held_by_any(m)) memset(m, 0, sizeof *m);
 }
 static void bury(int process) {
@@ -73,8 +76,17 @@ static void bury(int process) {
 	memset(&reg->processes[process], 0, sizeof reg->processes[process]);
 }
 static void bury_the_dead(void) {
-	for (int i = 0; i < MAX_PROCESSES; i++)
-		if (reg->processes[i].pid && i != me && !lives(&reg->processes[i])) bury(i);
+	bool somebody = false;
+	for (int i = 0; i < MAX_PROCESSES; i++) {
+		if (!reg->processes[i].pid || i == me || lives(&reg->processes[i])) continue;
+		bury(i);
+		somebody = true;
+	}
+	for (int i = 0; somebody && i < MAX_MEMORY; i++) /* killed while it made or freed the row */
+		if (reg->memory[i].token && !held_by_any(&reg->memory[i])) {
+			unname(i);
+			memset(&reg->memory[i], 0, sizeof reg->memory[i]);
+		}
 }
 
 /* ---- coming and going ------------------------------------------------------------------------------- */

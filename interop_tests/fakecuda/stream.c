@@ -6,6 +6,7 @@
 #include "fakecuda.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 Stream *streams;
@@ -46,6 +47,7 @@ static void finish(Stream *s, Op *o) {
 }
 static void *work(void *arg) {
 	Stream *s = arg;
+	prctl(PR_SET_TIMERSLACK, 1); /* short delays are short */
 	for (Op *o; (o = next_op(s));) {
 		op_run(s, o);
 		finish(s, o);
