@@ -15,11 +15,20 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// zmqLink is a pair of PUSH and PULL sockets.
+// zmqLink is a pair of PUSH and PULL sockets. Who has taken the last message says so: what is
+// under way when its sender closes gets lost.
 type zmqLink struct{ push, pull zmq4.Socket }
 
 func newZMQ() zmqLink {
 	return zmqLink{zmq4.NewPush(bg), zmq4.NewPull(bg)}
+}
+
+// zmqNear waits at its end for the other one.
+type zmqNear struct{ zmqLink }
+
+func (l zmqNear) close() error {
+	_, err := l.recv()
+	return errors.Join(err, l.zmqLink.close())
 }
 
 func (j job) zmq() (there, back string) {
@@ -29,7 +38,7 @@ func (j job) zmq() (there, back string) {
 func nearZMQ(j job) (link, error) {
 	l := newZMQ()
 	there, back := j.zmq()
-	return l, errors.Join(l.push.Dial(there), l.pull.Dial(back))
+	return zmqNear{l}, errors.Join(l.push.Dial(there), l.pull.Dial(back))
 }
 
 func farZMQ(j job, serve func(link) error) error {
@@ -39,7 +48,7 @@ func farZMQ(j job, serve func(link) error) error {
 		return err
 	}
 	ready()
-	return errors.Join(serve(l), l.close())
+	return errors.Join(serve(l), l.send([]byte("taken")), l.close())
 }
 
 func (l zmqLink) send(b []byte) error { return l.push.Send(zmq4.NewMsg(b)) }

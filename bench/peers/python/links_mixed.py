@@ -156,7 +156,10 @@ class Pipe(Mixed):
 
 
 class Zmq(Mixed):
-    """PUSH and PULL over ipc."""
+    """PUSH and PULL over ipc.
+
+    Who has taken the last message says so: what is under way when its sender closes gets lost.
+    """
 
     def loop(self, run: Any, ready: Any, *, far: bool) -> None:
         import zmq
@@ -181,6 +184,10 @@ class Zmq(Mixed):
                     yield pull.recv() if copy else pull.recv(copy=False).buffer
 
             run(self.job, lambda message: push.send(message, copy=copy), inbox())
+            if far:
+                push.send(b"taken")
+            else:
+                pull.recv()
 
     def far(self, serve: Any, ready: Any) -> None:
         self.loop(serve, ready, far=True)

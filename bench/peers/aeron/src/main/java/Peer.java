@@ -49,7 +49,7 @@ public final class Peer {
       driver = MediaDriver.launch(new MediaDriver.Context()
           .aeronDirectoryName(folder)
           .threadingMode(ThreadingMode.INVOKER)
-          .ipcTermBufferLength(64 << 20)
+          .ipcTermBufferLength(Math.max(4 << 20, 16 * size)) // small ones stay in the cache
           .ipcMtuLength(65504)
           .termBufferSparseFile(false)
           .dirDeleteOnShutdown(true));
