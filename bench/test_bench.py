@@ -143,18 +143,22 @@ def test_only_samples_of_the_same_distance_are_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "goal", "met"),
-    [(30e6, Goal(20e6, 0.6), True), (21e6, Goal(20e6, 0.6), False), (19e6, Goal(20e6), False)],
+    ("value", "unit", "goal", "met"),
+    [
+        (30e6, "/s", Goal(20e6, 0.6), True),
+        (21e6, "/s", Goal(20e6, 0.6), False),
+        (19e6, "/s", Goal(20e6), False),
+        (120, "ns", Goal(ratio=1.25), True),
+        (130, "ns", Goal(ratio=1.25), False),
+        (120, "ns", Goal(110, 1.25), False),
+    ],
 )
-def test_goals_of_rates(value: float, goal: Goal, met: bool) -> None:
-    limit = Figure("own", "limit", "", "/s", 40e6)
-    assert goal.met(Figure("own", "ours", "", "/s", value), limit) is met
-
-
-def test_goals_of_times() -> None:
-    limit = Figure("own", "limit", "", "ns", 100)
-    assert Goal(ratio=1.25).met(Figure("own", "ours", "", "ns", 120), limit)
-    assert not Goal(ratio=1.25).met(Figure("own", "ours", "", "ns", 130), limit)
+def test_goals(value: float, unit: str, goal: Goal, met: bool) -> None:
+    limit = Figure("own", "limit", "", unit, 40e6 if unit == "/s" else 100)
+    ours = Figure("own", "ours", "", unit, value, value, value, aim=goal.aim(unit, limit))
+    assert ours.met() is met
+    assert ("behind" in drawn([ours], rank=True)) is not met
+    assert "behind" not in drawn([ours], rank=False)
     assert Goal(1e3, 1.25).words("ns") == "<= 1.25 x, <= 1 us"
 
 

@@ -104,7 +104,10 @@ func print(w io.Writer, all map[one]map[string][]figure) {
 	for _, name := range names[1:] {
 		_, _ = fmt.Fprintf(t, "x %s\t", name)
 	}
-	_, _ = fmt.Fprint(t, "goring p50\tp99\tgrpc p50\tp99\t\n")
+	for _, name := range names {
+		_, _ = fmt.Fprintf(t, "%s p50\tp99\t", name)
+	}
+	_, _ = fmt.Fprintln(t)
 	for _, m := range measurements() {
 		rate := func(name string) float64 {
 			return median(all[m][name], func(f figure) float64 { return f.PerSecond })
@@ -116,7 +119,7 @@ func print(w io.Writer, all map[one]map[string][]figure) {
 		for _, name := range names[1:] {
 			_, _ = fmt.Fprintf(t, "%.1f\t", rate("goring")/rate(name))
 		}
-		for _, name := range names[:2] {
+		for _, name := range names {
 			_, _ = fmt.Fprintf(t, "%v\t%v\t", median(all[m][name], func(f figure) time.Duration { return f.P50 }).Round(100*time.Nanosecond),
 				median(all[m][name], func(f figure) time.Duration { return f.P99 }).Round(100*time.Nanosecond))
 		}

@@ -45,7 +45,7 @@ def save(figures: list[Figure], about: dict[str, Any]) -> None:
     path.write_text(json.dumps(kept, indent=1) + "\n")
     from . import charts  # brings threads along, which have no place in a measurement
 
-    drawn = [Figure(**f) for section in kept.values() for f in section["figures"]]
+    drawn = [Figure.read(f) for section in kept.values() for f in section["figures"]]
     for made in [path, *charts.draw(drawn, RESULTS)]:
         print(f"wrote {made}")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,12 @@ class Goal:
         parts += [short(self.value, unit)] if self.value else []
         return ", ".join(f"{sign} {part}" for part in parts)
 
-    def met(self, figure: Figure, limit: Figure | None) -> bool:
-        """Whether the figure is there."""
+    def aim(self, unit: str, limit: Figure | None) -> float:
+        """The figure to reach, or 0 if there is none."""
         bounds = [self.value] if self.value else []
         if self.ratio and limit:
             bounds.append(self.ratio * limit.median)
-        if figure.unit == "ns":
-            return all(figure.median <= b for b in bounds)
-        return all(figure.median >= b for b in bounds)
+        return (min if unit == "ns" else max)(bounds, default=0.0)
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Figure:
     left_out: int = 0  # taken while the cores were at another distance
     beside: str = ""  # the row of the limit
     goal: str = ""
-    met: bool | None = None  # the goal
+    aim: float = 0.0  # the figure that the goal asks for; 0: none
     failure: str = ""
 
     @classmethod
@@ -57,11 +56,22 @@ class Figure:
         figure.samples, figure.left_out = len(values), taken - len(values)
         return figure
 
+    @classmethod
+    def read(cls, saved: dict[str, Any]) -> Figure:
+        """A figure that was saved, perhaps by an earlier version with other fields."""
+        return cls(**{f.name: saved[f.name] for f in fields(cls) if f.name in saved})
+
     def better(self, other: Figure) -> float:
         """How many times this is better than the other: faster, or more."""
-        if self.unit == "ns":
-            return other.median / self.median
-        return self.median / other.median
+        return self.share_of(self.median, other)
+
+    def share_of(self, value: float, other: Figure) -> float:
+        """How many times a value of this unit is better than the other."""
+        return other.median / value if self.unit == "ns" else value / other.median
+
+    def met(self) -> bool:
+        """Whether the goal is reached."""
+        return self.median <= self.aim if self.unit == "ns" else self.median >= self.aim
 
 
 UNITS = {

@@ -58,9 +58,9 @@ def own_table(console: Console, figures: Sequence[Figure], *, rank: bool) -> Non
 
 def verdict(f: Figure, rank: bool) -> str:
     """Whether the goal is met, where that can be told."""
-    if f.met is None or not rank:
+    if not f.aim or not rank:
         return ""
-    return "[green]met[/]" if f.met else "[yellow]behind[/]"
+    return "[green]met[/]" if f.met() else "[yellow]behind[/]"
 
 
 def growth_tables(console: Console, figures: Sequence[Figure]) -> None:
