@@ -22,7 +22,7 @@ help:
 	@echo 'make fuzz    every fuzz target, Go and C, for SECONDS=5 each'
 	@echo 'make models  the models of the protocol, the larger ones too (needs spin, minutes)'
 	@echo 'make bench   every path beside the limits of this machine, measured in C (ROUNDS=3, minutes)'
-	@echo 'make bench-peers  that, then the peers of Go and Python, which it fetches (ROUNDS=3, half an hour;'
+	@echo 'make bench-peers  that, then the peers of Go and Python, which it fetches (ROUNDS=3, half an hour,'
 	@echo '             ONLY=zmq for some of them), then make bench-pool'
 	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'

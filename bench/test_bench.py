@@ -69,6 +69,26 @@ if role != "far":
 """
 
 
+HERE_ALREADY = [  # links that need nothing but goring, NumPy and the standard library
+    *((kind.link, kind.program, kind.tasks[:1]) for kind in peers.PYTHON if not kind.needs),
+    *((link, "python", tasks) for _, _, link, tasks, needs in peers.MIXED if not needs),
+]
+
+
+@pytest.mark.parametrize(
+    ("link", "program", "task"),
+    sorted({(link, program, task) for link, program, tasks in HERE_ALREADY for task in tasks}),
+)
+def test_a_link_carries_messages(
+    link: str, program: str, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "SPAN_MS", 20)
+    command = (sys.executable, str(programs.PEERS / "python" / "peer.py"), link)
+    figures = peers.Cell(task, 64, command, None if program == "python+" else command).run()
+    assert figures["count"] > 0
+    assert set(figures) > {"p50", "p99", "p999"} or figures["seconds"] > 0
+
+
 def cell(how: str, *, alone: bool = False) -> peers.Cell:
     command = (sys.executable, "-c", PEER, how)
     return peers.Cell("flow", 64, command, None if alone else command)

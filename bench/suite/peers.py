@@ -20,7 +20,8 @@ QUANTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
 
 # tasks that only goring has, shown as rows of their own beside another task's
 WAITS = {"parked": ("trip", ", always asleep"), "spin": ("trip", ", never asleep")}
-OURS = ("flow", "batch", "trip", *WAITS)
+BATCHED = ("flow", "batch", "trip")
+OURS = (*BATCHED, *WAITS)
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ GO = (
     Kind("Go channel, one process", "chan", "go+"),
     Kind("Aeron IPC (Java)", "aeron", "java", longer=3),
     Kind("iceoryx2 (Rust)", "iceoryx2", "rust"),
-    Kind("Unix socket", "unix", "go", ("flow", "batch", "trip")),
-    Kind("named pipe", "pipe", "go", ("flow", "batch", "trip")),
+    Kind("Unix socket", "unix", "go", BATCHED),
+    Kind("named pipe", "pipe", "go", BATCHED),
     Kind("zmq4 ipc", "zmq", "go"),
     Kind("gRPC, Unix socket", "grpc", "go"),
     Kind("HTTP, Unix socket", "http", "go"),
@@ -52,7 +53,7 @@ GO = (
 
 PYTHON = (
     Kind("goring", "mixed.Goring", "python", OURS),
-    Kind("atomicshm, a ring by hand", "rings.AtomicShm", "python+", needs="atomicshm"),
+    Kind("atomicshm, a ring by hand", "rings.AtomicShm", "python+", BATCHED, "atomicshm"),
     Kind("shared_memory + 2 semaphores", "rings.Semaphores", "python+"),
     Kind("shm-ring-buffer", "rings.ShmRingBuffer", "python+", needs="shm-ring-buffer"),
     Kind("global-buffer (loses)", "rings.GlobalBuffer", "python+", ("flow",), "global-buffer"),
@@ -61,7 +62,7 @@ PYTHON = (
     Kind("zenoh SHM", "queues.Zenoh", "python+", needs="eclipse-zenoh"),
     Kind("pyzmq ipc", "mixed.Zmq", "python", needs="pyzmq"),
     Kind("the vLLM pattern", "rings.FlagBytes", "python+"),
-    Kind("faster-fifo", "queues.FasterFifo", "python+", ("flow", "batch", "trip"), "faster-fifo"),
+    Kind("faster-fifo", "queues.FasterFifo", "python+", BATCHED, "faster-fifo"),
     Kind("multiprocessing.SimpleQueue", "queues.SimpleQueue", "python+"),
     Kind("multiprocessing.Queue", "queues.Queue", "python+"),
 )

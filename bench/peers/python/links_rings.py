@@ -17,7 +17,7 @@ from multiprocessing import shared_memory
 from typing import Any
 
 import numpy as np
-from job import Job
+from job import STOP, Job
 
 yield_core = os.sched_yield
 
@@ -197,7 +197,7 @@ class GlobalBuffer(Link):
 
 
 class AtomicShm(Segment):
-    """A ring of one producer and one consumer over C atomics: indices on lines of their own."""
+    """A ring of one producer and one consumer over C atomics, with an index of each on its line."""
 
     def cells(self) -> tuple[Any, Any, list[np.ndarray]]:
         import atomicshm
@@ -211,6 +211,7 @@ class AtomicShm(Segment):
 
         head, tail, rows = self.cells()
         acquire, release, slots = atomicshm.ACQUIRE, atomicshm.RELEASE, self.slots
+        batch = self.batch
         n = seen = 0
 
         def send(message: Any) -> None:
@@ -221,7 +222,8 @@ class AtomicShm(Segment):
                     yield_core()
             rows[n % slots][:] = message
             n += 1
-            head.store(n, release)
+            if not batch or n % batch == 0 or message[0] == STOP:
+                head.store(n, release)
 
         return send
 
@@ -229,6 +231,8 @@ class AtomicShm(Segment):
         import atomicshm
 
         head, tail, rows = self.cells()
+        if self.batch:
+            yield from self.batches(head, tail, rows)
         acquire, release, slots = atomicshm.ACQUIRE, atomicshm.RELEASE, self.slots
         n = seen = 0
         while True:
@@ -239,6 +243,17 @@ class AtomicShm(Segment):
             yield rows[n % slots]
             n += 1
             tail.store(n, release)
+
+    def batches(self, head: Any, tail: Any, rows: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        n = 0
+        while True:
+            ready = min(head.load() - n, self.batch)
+            if not ready:
+                yield_core()
+                continue
+            yield [rows[k % self.slots] for k in range(n, n + ready)]
+            n += ready
+            tail.store(n)
 
 
 class Semaphores(Segment):
