@@ -121,7 +121,7 @@ def test_a_peer_that_fails_is_a_row_and_the_run_goes_on(
     assert len(taken.rows["good"].samples) == 2
     shown = [
         Figure("Go -> Go, flow", "bad", "64 B", "/s", failure=why),
-        Figure.of([10.0, 20.0], 2, section="Go -> Go, flow", row="good", column="64 B", unit="/s"),
+        Figure.of([10.0, 20.0], section="Go -> Go, flow", row="good", column="64 B", unit="/s"),
     ]
     assert why in drawn(shown, rank=True)
 
@@ -134,8 +134,13 @@ def drawn(figures: list[Figure], *, rank: bool) -> str:
 
 def test_a_busy_machine_gets_no_ranks() -> None:
     what = {"section": "Go -> Go, flow", "column": "64 B", "unit": "/s"}
-    shown = [Figure.of([30.0], 1, row="goring", **what), Figure.of([10.0], 1, row="zmq", **what)]
+    shown = [
+        Figure.of([30.0], row="goring", **what),
+        Figure.of([50.0], row="lucky", spoilt=True, **what),
+        Figure.of([10.0], row="zmq", **what),
+    ]
     assert "2. 10 /s [10/s..10/s] x3" in drawn(shown, rank=True)
+    assert " ~50 /s" in drawn(shown, rank=True)
     assert "2. " not in drawn(shown, rank=False)
 
 
@@ -153,13 +158,25 @@ def test_load_is_what_others_do() -> None:
     assert 0 <= quiet.others() <= 1
 
 
-def test_only_samples_of_the_same_distance_are_compared() -> None:
-    row = samples.Row([samples.Sample({}, p) for p in (100, 110, 90, 900)])
-    far = samples.Row([samples.Sample({}, 800)])
-    taken = samples.Samples({"near": row, "far": far}, 0.0)
+def test_only_clean_samples_are_compared() -> None:
+    busy = samples.Sample({}, 100, 0.5)
+    row = samples.Row([samples.Sample({}, p, 0.01) for p in (100, 110, 90, 900)] + [busy])
+    far = samples.Row([samples.Sample({}, 800, 0.01)])
+    taken = samples.Samples({"near": row, "far": far}, 0.1)
     assert taken.distance == 100
-    assert [s.probe for s in taken.good(row)] == [100, 110, 90]
-    assert taken.good(far) == far.samples
+    assert [s.probe for s in taken.best(row)] == [100, 110, 90]
+    assert not taken.clean(far)
+    assert taken.best(far) == far.samples
+
+
+def test_a_disturbed_sample_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = iter([0.5, 0.3, 0.02, 0.4, 0.6, 0.5, 0.01])
+    monkeypatch.setattr(samples.Load, "others", lambda _: next(shares))
+    monkeypatch.setattr(samples, "probe", lambda _: 100.0)
+    row = samples.Row()
+    samples.take(row, dict, "")
+    samples.take(row, dict, "")
+    assert [s.others for s in row.samples] == [0.02, 0.4]  # the best of three, at worst
 
 
 @pytest.mark.parametrize(

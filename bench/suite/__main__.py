@@ -26,8 +26,7 @@ from .processes import interrupts
 
 RESULTS = Path(os.environ.get("BENCH_RESULTS") or machine.HERE / "results")
 BUILD = machine.ROOT / "build" / "bench"
-BUSY = 0.1  # more than this part of the cores in others' hands, and a rank means nothing
-REFUSAL = f", more than {BUSY:.0%}: [yellow]no ranks, and no word on the goals[/]"
+SPOILT = 0.2  # a larger part of figures without a clean sample, and a rank means nothing
 PARTS = {
     "own": [own.figures],
     "peers": [peers.figures],
@@ -66,20 +65,23 @@ def main(what: str, rounds: int) -> None:
             "seconds": round(time.monotonic() - begun),
             "others": round(samples.others, 3),
         }
-        show(figures, about, rank=samples.others <= BUSY)
+        show(figures, about)
         save(figures, about)
 
 
-def show(figures: list[Figure], about: dict[str, Any], *, rank: bool) -> None:
+def show(figures: list[Figure], about: dict[str, Any]) -> None:
     """Print the tables and what to know about them."""
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    tables.show(console, figures, rank=rank)
+    spoilt = sum(f.spoilt for f in figures) / len(figures)
+    tables.show(console, figures, rank=spoilt <= SPOILT)
     console.print("{machine}; {rounds} rounds in {seconds} s".format(**about))
     console.print("medians, smallest .. largest; xN: goring is N times better")
-    console.print(f"others had {about['others']:.0%} of the cores" + ("" if rank else REFUSAL))
-    left_out = sum(f.left_out for f in figures)
-    if left_out:
-        console.print(f"{left_out} figures left out: the cores were at another distance then")
+    console.print(
+        f"others had {about['others']:.0%} of the cores; ~{spoilt:.0%} of the figures are spoilt: "
+        "others had the cores each time, or these were at another distance than usual"
+    )
+    if spoilt > SPOILT:
+        console.print("[yellow]too many: no ranks, and no word on the goals[/]")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Goal:
 
 @dataclass
 class Figure:
-    """One figure of a table: the median of the comparable samples and their extremes."""
+    """One figure of a table: the median of the clean samples and their extremes."""
 
     section: str
     row: str
@@ -42,18 +42,17 @@ class Figure:
     low: float = 0.0
     high: float = 0.0
     samples: int = 0
-    left_out: int = 0  # taken while the cores were at another distance
+    spoilt: bool = False  # no sample is clean: not to be compared
     beside: str = ""  # the row of the limit
     goal: str = ""
     aim: float = 0.0  # the figure that the goal asks for; 0: none
     failure: str = ""
 
     @classmethod
-    def of(cls, values: Sequence[float], taken: int, **what: str) -> Figure:
+    def of(cls, values: Sequence[float], *, spoilt: bool = False, **what: str) -> Figure:
         """The figure of some values, of which there is at least one."""
-        figure = cls(**what)
+        figure = cls(**what, samples=len(values), spoilt=spoilt)
         figure.median, figure.low, figure.high = statistics.median(values), min(values), max(values)
-        figure.samples, figure.left_out = len(values), taken - len(values)
         return figure
 
     @classmethod

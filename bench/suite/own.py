@@ -122,10 +122,10 @@ def figure(samples: Samples, program: str, **what: str) -> Figure:
     row = samples.rows[program]
     if row.failure:
         return Figure(unit="", failure=row.failure, **what)
-    good = samples.good(row)
-    unit, factor = UNITS[good[0].figures["unit"]]
-    values = [s.figures["value"] * factor for s in good]
-    return Figure.of(values, len(row.samples), unit=unit, **what)
+    best = samples.best(row)
+    unit, factor = UNITS[best[0].figures["unit"]]
+    values = [s.figures["value"] * factor for s in best]
+    return Figure.of(values, spoilt=not samples.clean(row), unit=unit, **what)
 
 
 def judge(shown: list[Figure]) -> None:

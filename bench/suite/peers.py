@@ -18,10 +18,10 @@ SPAN_MS = 60 if os.environ.get("QUICK") else 300
 GRACE_S = 20.0  # to start, send what is under way, and end
 QUANTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
 
-# tasks that only goring has, shown as rows of their own beside another task's
-WAITS = {"parked": ("trip", ", always asleep"), "spin": ("trip", ", never asleep")}
+# how goring waits, where not as it does by itself: rows of their own
+WAITS = {"": "", "spin": ", never asleep", "park": ", always asleep"}
 BATCHED = ("flow", "batch", "trip")
-OURS = (*BATCHED, *WAITS)
+OURS = (*BATCHED, "flow+spin", "batch+spin", "trip+spin", "trip+park")
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class Entry:
     def plan(self) -> Iterator[tuple[Key, Measure | str]]:
         """What is to be measured."""
         for task in self.tasks:
-            table, suffix = WAITS.get(task, (task, ""))
+            table, _, wait = task.partition("+")
             for n in SIZES:
                 cell = Cell(task, n, self.near, self.far, self.longer)
-                yield (self.pair, table, self.label + suffix, n), self.failure or cell.run
+                yield (self.pair, table, self.label + WAITS[wait], n), self.failure or cell.run
 
 
 def same(programs: Programs, pair: str, kind: Kind) -> Entry:
@@ -182,7 +182,7 @@ def figures(folder: Path, rounds: int, limit: str) -> tuple[list[Figure], Sample
                 continue
             values = [
                 s.figures[end] if end else s.figures["count"] / s.figures["seconds"]
-                for s in samples.good(row)
+                for s in samples.best(row)
             ]
-            shown.append(Figure.of(values, len(row.samples), **what))
+            shown.append(Figure.of(values, spoilt=not samples.clean(row), **what))
     return shown, samples

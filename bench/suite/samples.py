@@ -1,4 +1,8 @@
-"""Taking samples in rounds, and choosing those that may be compared."""
+"""Taking samples in rounds, and choosing those that may be compared.
+
+A sample is spoilt if others had the cores while it was taken, or if the cores were at
+another distance than usual.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,17 @@ from .processes import Failed
 
 Measure = Callable[[], dict[str, Any]]
 
+BUSY = 0.1  # a larger part of the cores in others' hands spoils a sample
+TRIES = 3  # at a sample that is not spoilt by others
+
 
 @dataclass
 class Sample:
-    """Figures, and how far apart the cores were when they were taken."""
+    """Figures, how far apart the cores were meanwhile, and what part of them others had."""
 
     figures: dict[str, Any]
     probe: float
+    others: float
 
 
 @dataclass
@@ -34,18 +42,23 @@ class Row:
 
 @dataclass
 class Samples:
-    """All rows of a run, and the largest part of the cores that others had in a round."""
+    """All rows of a run, the usual distance of the cores, and what part of them others had."""
 
     rows: Mapping[Any, Row]
     others: float
     distance: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.distance = reference(list(self.rows.values()))
+        self.distance = reference([s for row in self.rows.values() for s in row.samples])
 
-    def good(self, row: Row) -> list[Sample]:
-        """The samples that are compared: all, if none was taken at the usual distance."""
-        return comparable(row, self.distance) or row.samples
+    def clean(self, row: Row) -> list[Sample]:
+        """The samples that are not spoilt."""
+        near, far = self.distance / 1.5, self.distance * 1.5
+        return [s for s in row.samples if near <= s.probe <= far and s.others <= BUSY]
+
+    def best(self, row: Row) -> list[Sample]:
+        """The samples to show: all, if each is spoilt."""
+        return self.clean(row) or row.samples
 
 
 def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> Samples:
@@ -54,35 +67,36 @@ def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> 
     The progress is drawn between two measurements, never during one.
     """
     rows = {key: Row(failure=what if isinstance(what, str) else "") for key, what in todo.items()}
-    others = 0.0
+    load = Load()
     with Progress(transient=True, auto_refresh=False, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=rounds * len(todo))
         for n in range(rounds):
-            load = Load()
             for key, what in todo.items():
                 name = " ".join(map(str, key)) if isinstance(key, tuple) else key
                 progress.update(task, advance=1, description=f"round {n + 1}: {name}"[:60])
                 progress.refresh()
                 if not rows[key].failure and not isinstance(what, str):
                     take(rows[key], what, limit)
-            others = max(others, load.others())
-    return Samples(rows, others)
+    return Samples(rows, load.others())
 
 
 def take(row: Row, what: Measure, limit: str) -> None:
-    """Take a sample between two probes."""
-    before = probe(limit)
-    try:
-        figures = what()
-    except (Failed, OSError) as e:
-        row.failure = str(e)
-        return
-    row.samples.append(Sample(figures, max(before, probe(limit))))
+    """Take a sample between two probes; again, if others had the cores."""
+    tries = []
+    while len(tries) < TRIES and not (tries and tries[-1].others <= BUSY):
+        load, before = Load(), probe(limit)
+        try:
+            figures = what()
+        except (Failed, OSError) as e:
+            row.failure = str(e)
+            return
+        tries.append(Sample(figures, max(before, probe(limit)), load.others()))
+    row.samples.append(min(tries, key=lambda s: s.others))
 
 
-def reference(rows: Sequence[Row]) -> float:
+def reference(samples: Sequence[Sample]) -> float:
     """The distance of the cores that was seen most: the middle of the fullest octave."""
-    probes = sorted(s.probe for row in rows for s in row.samples)
+    probes = sorted(s.probe for s in samples)
     if not probes:
         return 0.0
 
@@ -90,8 +104,3 @@ def reference(rows: Sequence[Row]) -> float:
         return [q for q in probes if p / 1.41 <= q <= p * 1.41]
 
     return statistics.median(max((within(p) for p in probes), key=len))
-
-
-def comparable(row: Row, distance: float) -> list[Sample]:
-    """The samples that were taken at that distance of the cores."""
-    return [s for s in row.samples if distance / 1.5 <= s.probe <= distance * 1.5]

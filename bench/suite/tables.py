@@ -52,13 +52,20 @@ def own_table(console: Console, figures: Sequence[Figure], *, rank: bool) -> Non
             beside = ("failed", "")
         elif limit:
             beside = (short(limit.median, limit.unit), f"{f.median / limit.median:.2f}")
-        table.add_row(f.row, short(f.median, f.unit), spread, *beside, f.goal, verdict(f, rank))
+        table.add_row(
+            f.row,
+            tilde(f) + short(f.median, f.unit),
+            spread,
+            *beside,
+            f.goal,
+            verdict(f, limit, rank),
+        )
     console.print(table)
 
 
-def verdict(f: Figure, rank: bool) -> str:
+def verdict(f: Figure, limit: Figure | None, rank: bool) -> str:
     """Whether the goal is met, where that can be told."""
-    if not f.aim or not rank:
+    if not f.aim or not rank or f.spoilt or (limit and limit.spoilt):
         return ""
     return "[green]met[/]" if f.met() else "[yellow]behind[/]"
 
@@ -68,7 +75,7 @@ def growth_tables(console: Console, figures: Sequence[Figure]) -> None:
     for row in dict.fromkeys(f.row for f in figures):
         mine = [f for f in figures if f.row == row]
         table = Table(*[f.column for f in mine], title=f"{row}   {mine[0].goal}")
-        table.add_row(*[failed(f) or short(f.median, f.unit) for f in mine])
+        table.add_row(*[failed(f) or tilde(f) + short(f.median, f.unit) for f in mine])
         console.print(table)
 
 
@@ -88,14 +95,19 @@ def cell(cells: dict[tuple[str, str], Figure], row: str, column: str, *, rank: b
     if f is None or f.failure:
         return failed(f) if f else ""
     low, high = (short(v, f.unit).replace(" ", "") for v in (f.low, f.high))
-    words = escape(f"{short(f.median, f.unit)} [{low}..{high}]")
+    words = escape(f"{tilde(f)}{short(f.median, f.unit)} [{low}..{high}]")
     ours = cells.get(("goring", column))
     if ours and not row.startswith("goring") and not ours.failure:
         words += f" x{ours.better(f):.2g}"
-    if rank:
-        field = [g for (_, c), g in cells.items() if c == column and not g.failure]
+    if rank and not f.spoilt:
+        field = [g for (_, c), g in cells.items() if c == column and not g.failure and not g.spoilt]
         words = f"{1 + sum(g.better(f) > 1 for g in field)}. {words}"
     return words
+
+
+def tilde(f: Figure) -> str:
+    """A mark for what cannot be compared."""
+    return "~" if f.spoilt else ""
 
 
 def failed(f: Figure) -> str:

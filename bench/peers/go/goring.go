@@ -26,8 +26,8 @@ func (j job) names() (there, back string) {
 }
 
 func (j job) strategy() goring.Option {
-	switch j.task {
-	case "parked":
+	switch j.wait {
+	case "park":
 		return goring.Wait(goring.Park)
 	case "spin":
 		return goring.Wait(goring.Spin)

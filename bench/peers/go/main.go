@@ -9,8 +9,8 @@
 //	flow   near sends as fast as it can; far looks at the first and the last byte
 //	batch  the same, 32 messages at a time
 //	trip   near sends and waits for the answer
-//	parked the same, asleep while it waits
-//	spin   the same, never asleep
+//
+// With "+spin" goring never sleeps while it waits, with "+park" it always does.
 //
 // Far prints what it took, near the times of its round trips, as a line of JSON.
 package main
@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,12 +33,13 @@ type job struct {
 	size   int
 	span   time.Duration
 	folder string // for sockets; its name is unique, for the names of segments
+	wait   string // how goring waits, if not as it does by itself
 }
 
 func (j job) socket() string { return filepath.Join(j.folder, "s") }
 
 // back reports whether the messages are answered.
-func (j job) back() bool { return j.task == "trip" || j.task == "parked" || j.task == "spin" }
+func (j job) back() bool { return j.task == "trip" }
 
 // slots is how many messages a ring holds.
 func (j job) slots() int {
@@ -49,6 +51,9 @@ func (j job) slots() int {
 	}
 	return 16
 }
+
+// every is how many messages go between two looks at the clock.
+func (j job) every() int { return max(1, min(1024, 1<<20/j.size)) }
 
 // link carries messages both ways.
 type link interface {
@@ -98,7 +103,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	j := job{args[1], size, time.Duration(ms) * time.Millisecond, args[5]}
+	task, wait, _ := strings.Cut(args[1], "+")
+	j := job{task, size, time.Duration(ms) * time.Millisecond, args[5], wait}
 	if args[0] == "chan" {
 		return channel(j)
 	}
@@ -146,7 +152,7 @@ func ask(j job, l link) error {
 			return errors.New("this link has no batches")
 		}
 		for start := time.Now(); err == nil && time.Since(start) < j.span; {
-			err = b.sendBatch(src, 1024)
+			err = b.sendBatch(src, max(32, j.every()))
 		}
 	default:
 		err = flow(j, l, src)
@@ -158,9 +164,8 @@ func ask(j job, l link) error {
 }
 
 func flow(j job, l link, src [][]byte) error {
-	every := max(1, min(1024, 1<<20/j.size)) // messages between two looks at the clock
 	for start := time.Now(); time.Since(start) < j.span; {
-		for n := range every {
+		for n := range j.every() {
 			if err := l.send(src[n&7]); err != nil {
 				return err
 			}

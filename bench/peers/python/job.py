@@ -10,17 +10,18 @@ STOP = 255  # in the first byte: the last message
 
 @dataclass(frozen=True)
 class Job:
-    """A task, and the folder for its sockets, whose name is unique."""
+    """A task, the folder for its sockets, whose name is unique, and how goring waits."""
 
     task: str
     size: int
     seconds: float
     folder: str
+    wait: str
 
     @property
     def answered(self) -> bool:
         """Whether messages are answered."""
-        return self.task in {"trip", "parked", "spin"}
+        return self.task == "trip"
 
     @property
     def slots(self) -> int:

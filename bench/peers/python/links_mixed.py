@@ -32,12 +32,10 @@ class Mixed:
 
 
 class Goring(Mixed):
-    """goring. Round trips of "parked" sleep while they wait, those of "spin" never do."""
+    """goring."""
 
     def join(self, inbox: Any, outbox: Any, loop: Any) -> None:
-        how: dict[str, Any] = {"parked": {"wait": "park"}, "spin": {"wait": "spin"}}.get(
-            self.job.task, {}
-        )
+        how = {"wait": self.job.wait} if self.job.wait else {}
         with inbox.consumer(**how) as inside, outbox.producer(**how) as outside:
             if self.job.task == "batch":
                 loop(self.job, batches(outside, self.job), arrays(inside, self.job))
