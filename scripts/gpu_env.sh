@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build/gpu: a Python with the packages that judge GPU rings (requirements-gpu.txt; 100 MB to fetch,
-# 350 MB on disk). Again only when the pins or the interpreter change.
+# build/gpu: a Python with the packages that judge GPU rings (requirements-gpu.txt; 96 MB to fetch,
+# 312 MB on disk). Again only when the pins or the interpreter change.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 env=build/gpu

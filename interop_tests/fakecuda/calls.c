@@ -30,17 +30,20 @@ static uint64_t dies_after;
 static int dies_of;
 static _Atomic uint64_t calls;
 
-static void open_counters(void) {
+#define COUNTERS_SIZE (MAX_COUNTERS * sizeof(Counter))
+
+/* at the place, or anywhere for NULL */
+static void open_counters(void *place) {
 	char path[256];
 	int fd = -1;
-	const size_t size = MAX_COUNTERS * sizeof *counters;
 	if (config.own_dir) {
 		mkdir(config.dir, 0700);
 		snprintf(path, sizeof path, "%s/calls-%d", config.dir, getpid());
 		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd >= 0 && ftruncate(fd, (off_t)size)) close(fd), fd = -1;
+		if (fd >= 0 && ftruncate(fd, COUNTERS_SIZE)) close(fd), fd = -1;
 	}
-	counters = mmap(NULL, size, PROT_READ | PROT_WRITE, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+	int flags = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | (place ? MAP_FIXED : 0);
+	counters = mmap(place, COUNTERS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
 	if (counters == MAP_FAILED) abort();
 	if (fd >= 0) close(fd);
 }
@@ -79,12 +82,21 @@ static void parse_death(const char *text) {
 	sigaction((int)n, &a, NULL);
 }
 
+/* A child of a process that has not initialised the driver may do so; it counts for itself, under the
+ * names and at the places its parent had. */
 static void in_child(void) {
-	if (atomic_load(&initialised)) atomic_store(&forked, true);
+	static Counter names[MAX_COUNTERS];
+	if (atomic_load(&initialised)) {
+		atomic_store(&forked, true);
+		return;
+	}
+	memcpy(names, counters, COUNTERS_SIZE);
+	open_counters(counters);
+	for (size_t i = 0; i < MAX_COUNTERS; i++) memcpy(counters[i].name, names[i].name, sizeof names[i].name);
 }
 static void start(void) {
 	configure();
-	open_counters();
+	open_counters(NULL);
 	parse_faults(getenv("FAKECUDA_FAIL"));
 	parse_faults(persona_faults());
 	parse_death(getenv("FAKECUDA_DIE"));

@@ -39,8 +39,8 @@ class Stage:
         self.actors.append(actor)
         return actor
 
-    def counters(self, actor: Actor) -> dict[str, int]:
-        return double.counters(self.folder / "state", actor.pid)
+    def counters(self, pid: int) -> dict[str, int]:
+        return double.counters(self.folder / "state", pid)
 
     def log(self) -> str:
         path = self.folder / "log"

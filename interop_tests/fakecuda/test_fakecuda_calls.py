@@ -49,11 +49,13 @@ def test_a_context_is_of_one_thread(stage):
 
 
 def forks(cu, pipe):
+    cu.new("cuDriverGetVersion", kind=C.c_int)
     before = os.fork()
     if not before:
         cu("cuInit", 0)
         os._exit(cu.new("cuDeviceGetCount", kind=C.c_int))
     assert os.waitstatus_to_exitcode(os.waitpid(before, 0)[1]) == 1
+    pipe.send(before)
     cu("cuInit", 0)
     after = os.fork()
     if not after:
@@ -64,7 +66,11 @@ def forks(cu, pipe):
 
 
 def test_a_forked_child_is_not_initialised(stage):
-    stage.play(forks, context=False).done()
+    parent = stage.play(forks, context=False)
+    child = stage.counters(parent.recv())
+    assert child == {"cuDriverGetVersion": 0, "cuInit": 1, "cuDeviceGetCount": 1}
+    parent.done()
+    assert stage.counters(parent.pid)["cuDriverGetVersion"] == 1
 
 
 def calls_from_the_stream(cu, pipe):
@@ -264,7 +270,7 @@ def copies(cu, pipe, kill):
 def test_calls_and_bytes_are_counted(stage, kill):
     actor = stage.play(copies, kill)
     assert actor.wait() == (-signal.SIGKILL if kill else 0)
-    counted = stage.counters(actor)
+    counted = stage.counters(actor.pid)
     assert counted["cuMemAlloc_v2"] == 2
     assert counted["cuMemcpyDtoDAsync_v2"] == 3
     assert {k: n for k, n in counted.items() if k.startswith("bytes")} == {

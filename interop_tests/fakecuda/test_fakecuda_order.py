@@ -95,6 +95,7 @@ def test_events_order_frames(stage, order, waits):
 # ---- a ring of four slots whose order is in cells of device memory ----------------------------
 
 SLOTS, MESSAGES, PAYLOAD = 4, 200, 8192
+UNREAD = 2 * SLOTS  # messages that the consumer takes before it looks at any
 READY, DONE = 0, 8  # of slot k at 16 k; the payloads begin at 4096
 
 
@@ -122,21 +123,22 @@ def ring_producer(cu, pipe, path, waits):
 def ring_consumer(cu, pipe, path, handle, waits):
     """Hands slots back on the host while the device still reads them, as a ring does."""
     m, memory, stream = mapped(path), cu.open(handle), cu.stream()
-    targets = [cu.pinned(PAYLOAD) for _ in range(SLOTS)]
+    targets = [cu.pinned(PAYLOAD) for _ in range(UNREAD)]
     wrong = 0
     for i in range(MESSAGES):
         k = i % SLOTS
         until(lambda i=i: cell(m, 0) > i)
         if waits:
             cu("cuStreamWaitValue64_v2", stream, memory + 16 * k + READY, i + 1, 0)
-        cu("cuMemcpyDtoHAsync_v2", targets[k], memory + 4096 + k * PAYLOAD, PAYLOAD, stream)
+        target = targets[i % UNREAD]
+        cu("cuMemcpyDtoHAsync_v2", target, memory + 4096 + k * PAYLOAD, PAYLOAD, stream)
         cu("cuStreamWriteValue64_v2", stream, memory + 16 * k + DONE, i + 1, 0)
         put(m, 8, i + 1)
-        if k == SLOTS - 1:
+        if i % UNREAD == UNREAD - 1:
             cu("cuStreamSynchronize", stream)
             wrong += sum(
-                C.string_at(targets[j % SLOTS], PAYLOAD) != bytes([j % 251 + 1]) * PAYLOAD
-                for j in range(i - SLOTS + 1, i + 1)
+                C.string_at(targets[j % UNREAD], PAYLOAD) != bytes([j % 251 + 1]) * PAYLOAD
+                for j in range(i - UNREAD + 1, i + 1)
             )
     cu("cuIpcCloseMemHandle", memory)
     pipe.send(wrong)
@@ -161,7 +163,7 @@ def run_ring(stage, orders, left_out: str = "nothing") -> int:
     consumer.done()
     producer.send("closed")
     producer.done()
-    copied = stage.counters(producer), stage.counters(consumer)
+    copied = stage.counters(producer.pid), stage.counters(consumer.pid)
     assert [c.get("bytes HtoD", 0) for c in copied] == [MESSAGES * PAYLOAD, 0]
     assert [c.get("bytes DtoH", 0) for c in copied] == [0, MESSAGES * PAYLOAD]
     print(f"{wrong} of {MESSAGES} messages wrong")
@@ -178,4 +180,4 @@ def test_values_order_a_ring(stage, orders):
     [("ready", "soon"), ("ready", "late writes"), ("done", "soon"), ("done", "late reads")],
 )
 def test_a_wait_left_out_shows(stage, left_out, order):
-    assert run_ring(stage, ORDERS[order], left_out) > MESSAGES // 4
+    assert run_ring(stage, ORDERS[order], left_out) > MESSAGES // 10
