@@ -174,9 +174,10 @@ def test_a_disturbed_sample_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(samples.Load, "others", lambda _: next(shares))
     monkeypatch.setattr(samples, "probe", lambda _: 100.0)
     row = samples.Row()
-    samples.take(row, dict, "")
-    samples.take(row, dict, "")
-    assert [s.others for s in row.samples] == [0.02, 0.4]  # the best of three, at worst
+    assert samples.take(row, dict, "", 3) == 3
+    assert samples.take(row, dict, "", 3) == 3
+    assert samples.take(row, dict, "", 2) == 1
+    assert [s.others for s in row.samples] == [0.02, 0.4, 0.01]  # the best of three, at worst
 
 
 @pytest.mark.parametrize(

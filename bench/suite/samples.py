@@ -21,6 +21,7 @@ Measure = Callable[[], dict[str, Any]]
 
 BUSY = 0.1  # a larger part of the cores in others' hands spoils a sample
 TRIES = 3  # at a sample that is not spoilt by others
+EXTRA = 0.25  # tries, as a part of all samples: a machine that is always busy is not waited for
 
 
 @dataclass
@@ -64,34 +65,39 @@ class Samples:
 def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> Samples:
     """Do everything once in every round; a string says why something cannot be done.
 
-    The progress is drawn between two measurements, never during one.
+    The progress is drawn between two measurements, never during one; where nobody watches a
+    terminal it is a line for each round.
     """
     rows = {key: Row(failure=what if isinstance(what, str) else "") for key, what in todo.items()}
-    load = Load()
-    with Progress(transient=True, auto_refresh=False, console=Console(stderr=True)) as progress:
+    load, console = Load(), Console(stderr=True)
+    spare = int(EXTRA * rounds * len(todo))
+    with Progress(transient=True, auto_refresh=False, console=console) as progress:
         task = progress.add_task("", total=rounds * len(todo))
         for n in range(rounds):
+            if not console.is_terminal:
+                console.print(f"round {n + 1} of {rounds}: {len(todo)} measurements")
             for key, what in todo.items():
                 name = " ".join(map(str, key)) if isinstance(key, tuple) else key
                 progress.update(task, advance=1, description=f"round {n + 1}: {name}"[:60])
                 progress.refresh()
                 if not rows[key].failure and not isinstance(what, str):
-                    take(rows[key], what, limit)
+                    spare -= take(rows[key], what, limit, min(TRIES, 1 + spare)) - 1
     return Samples(rows, load.others())
 
 
-def take(row: Row, what: Measure, limit: str) -> None:
-    """Take a sample between two probes; again, if others had the cores."""
-    tries = []
-    while len(tries) < TRIES and not (tries and tries[-1].others <= BUSY):
+def take(row: Row, what: Measure, limit: str, most: int) -> int:
+    """Take a sample between two probes; again, if others had the cores. How often it was."""
+    tries: list[Sample] = []
+    while len(tries) < most and not (tries and tries[-1].others <= BUSY):
         load, before = Load(), probe(limit)
         try:
             figures = what()
         except (Failed, OSError) as e:
             row.failure = str(e)
-            return
+            return len(tries) + 1
         tries.append(Sample(figures, max(before, probe(limit)), load.others()))
     row.samples.append(min(tries, key=lambda s: s.others))
+    return len(tries)
 
 
 def reference(samples: Sequence[Sample]) -> float:
