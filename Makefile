@@ -72,6 +72,7 @@ bench-pool: build
 	@bench/pool/run.sh -rounds '$(ROUNDS)'
 
 bench-charts:
+	@mkdir -p bench/charts
 	@cp bench/results/*.json bench/results/*.svg bench/charts/
 
 embeddings: build

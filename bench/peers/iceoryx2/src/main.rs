@@ -190,7 +190,9 @@ fn main() -> Result<()> {
     set_log_level(LogLevel::Fatal);
     let mut config = Config::default();
     config.global.prefix = FileName::new(format!("{}-", job.name).as_bytes())?;
-    config.global.set_root_path(&Path::new(format!("{}/iox", job.folder).as_bytes())?);
+    config
+        .global
+        .set_root_path(&Path::new(format!("{}/iox", job.folder).as_bytes())?);
     let node = NodeBuilder::new()
         .config(&config)
         .create::<ipc::Service>()?;
