@@ -6,6 +6,7 @@ another distance than usual.
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ class Samples:
 
 
 def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> Samples:
-    """Do everything once in every round; a string says why something cannot be done.
+    """Do everything once in every round, each in an order of its own, so that no disturbance
+    that comes and goes hits the same rows. A string says why something cannot be done.
 
     The progress is drawn between two measurements, never during one; where nobody watches a
     terminal it is a line for each round.
@@ -76,7 +78,7 @@ def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> 
         for n in range(rounds):
             if not console.is_terminal:
                 console.print(f"round {n + 1} of {rounds}: {len(todo)} measurements")
-            for key, what in todo.items():
+            for key, what in random.Random(n).sample(list(todo.items()), len(todo)):
                 name = " ".join(map(str, key)) if isinstance(key, tuple) else key
                 progress.update(task, advance=1, description=f"round {n + 1}: {name}"[:60])
                 progress.refresh()

@@ -30,8 +30,8 @@ class Job:
 
     @property
     def batch(self) -> int:
-        """How many messages go at a time: the loop holds some while the next come."""
-        return min(32, self.slots // 2)
+        """How many messages go at a time, 0 for one by one: some are held while the next come."""
+        return min(32, self.slots // 2) if self.task == "batch" else 0
 
     @property
     def name(self) -> str:

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 from job import STOP, Job
 
 LARGEST = 8 << 20
@@ -37,8 +36,8 @@ class Goring(Mixed):
     def join(self, inbox: Any, outbox: Any, loop: Any) -> None:
         how = {"wait": self.job.wait} if self.job.wait else {}
         with inbox.consumer(**how) as inside, outbox.producer(**how) as outside:
-            if self.job.task == "batch":
-                loop(self.job, batches(outside, self.job), arrays(inside, self.job))
+            if self.job.batch:
+                loop(self.job, outside.write_batch, arrays(inside, self.job))
             else:
                 loop(self.job, outside.write, iter(inside))
 
@@ -67,24 +66,6 @@ class Goring(Mixed):
         name = f"bench-{self.job.name}"
         with goring.open(name) as there, goring.open(name + "-back") as back:
             self.join(back, there, ask)
-
-
-def batches(outbox: Any, job: Job) -> Any:
-    """Send an array for so many messages, as a program that makes them would hold them."""
-    rows = np.stack([np.full(job.size, k & 7, "u1") for k in range(job.batch)])
-    n = 0
-
-    def send(message: Any) -> None:
-        nonlocal n
-        if message[0] == STOP:
-            outbox.write(message)
-            return
-        n += 1
-        if n == job.batch:
-            outbox.write_batch(rows)
-            n = 0
-
-    return send
 
 
 def arrays(inbox: Any, job: Job) -> Iterator[Any]:

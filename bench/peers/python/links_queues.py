@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from job import STOP
 from links_rings import Link
 
 
@@ -53,17 +52,10 @@ class FasterFifo(Link):
         import faster_fifo_reduction
 
         assert faster_fifo_reduction is not None  # importing it makes queues picklable
-        self.held: list[Any] = []
         self.queue = faster_fifo.Queue(max_size_bytes=(self.size + 512) * self.slots)
 
     def sender(self) -> Any:
-        return self.many if self.batch else self.queue.put
-
-    def many(self, message: Any) -> None:
-        self.held.append(message)
-        if len(self.held) == self.batch or message[0] == STOP:
-            self.queue.put_many(self.held)
-            self.held = []
+        return (lambda batch: self.queue.put_many(list(batch))) if self.batch else self.queue.put
 
     def receiver(self) -> Any:
         while True:

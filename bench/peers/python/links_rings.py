@@ -17,7 +17,7 @@ from multiprocessing import shared_memory
 from typing import Any
 
 import numpy as np
-from job import STOP, Job
+from job import Job
 
 yield_core = os.sched_yield
 
@@ -29,7 +29,7 @@ class Link:
 
     def __init__(self, job: Job, suffix: str, spawn: Any) -> None:
         self.name, self.size, self.slots = f"{job.name}-{suffix}", job.size, job.slots
-        self.batch = job.batch if job.task == "batch" else 0
+        self.batch = job.batch
         self.open: Any = None
         self.make(spawn)
 
@@ -211,10 +211,9 @@ class AtomicShm(Segment):
 
         head, tail, rows = self.cells()
         acquire, release, slots = atomicshm.ACQUIRE, atomicshm.RELEASE, self.slots
-        batch = self.batch
         n = seen = 0
 
-        def send(message: Any) -> None:
+        def put(message: Any) -> None:
             nonlocal n, seen
             while n - seen == slots:
                 seen = tail.load(acquire)
@@ -222,10 +221,17 @@ class AtomicShm(Segment):
                     yield_core()
             rows[n % slots][:] = message
             n += 1
-            if not batch or n % batch == 0 or message[0] == STOP:
-                head.store(n, release)
 
-        return send
+        def send(message: Any) -> None:
+            put(message)
+            head.store(n, release)
+
+        def send_batch(messages: Any) -> None:
+            for message in messages:
+                put(message)
+            head.store(n, release)
+
+        return send_batch if self.batch else send
 
     def receiver(self) -> Any:
         import atomicshm

@@ -42,12 +42,15 @@ def ask(job: Job, send: Send, messages: Messages) -> None:
         trips(job, send, messages)
     else:
         flow(job, send)
-    send(np.full(job.size, STOP, "u1"))
+    last = np.full(job.size, STOP, "u1")
+    send(last[np.newaxis] if job.batch else last)
 
 
 def flow(job: Job, send: Send) -> None:
     every = max(8, min(1024, (1 << 20) // job.size))  # messages between two looks at the clock
     src = sources(job.size) * (every // 8)
+    if job.batch:  # as a program that makes them at a time would hold them
+        src = [np.stack((sources(job.size) * 4)[: job.batch])] * max(1, every // job.batch)
     end = time.perf_counter() + job.seconds
     while time.perf_counter() < end:
         for message in src:
@@ -84,7 +87,7 @@ def answer(job: Job, send: Send, messages: Messages) -> None:
                 break
             send(view)
         return
-    if job.task == "batch":
+    if job.batch:
         take_batches(messages)
         return
     message = next(messages)
