@@ -114,18 +114,59 @@ const (
 	StateTaken   = 3
 )
 
-// Liveness locks: byte LockBase+seat, and LockBase+LockAdmin for the administrator.
+// Liveness locks: byte LockBase+seat, and and beside it those of other duties.
 const (
-	LockBase  = 1 << 62
-	LockAdmin = 65535
+	LockBase      = 1 << 62
+	LockImporters = 65533 // shared by those who have a GPU ring's memory open
+	LockExporter  = 65534 // of who owns it
+	LockAdmin     = 65535
 )
 
 // Feature and option bits.
 const (
 	IncompatCUDA     = 1 << 0
-	KnownIncompat    = 0 // what this implementation can use
+	KnownIncompat    = IncompatCUDA // what this implementation can use
 	KnownROCompat    = 0
 	OptionTimestamps = 1 << 0
+)
+
+// The GPU block, and the state and cells behind it.
+const (
+	GPUMagic     = 'G' | 'P'<<8 | 'U'<<16 | 'S'<<24
+	GPUVersion   = 1
+	GPUBlockSize = 512
+
+	GPUOffVersion    = 4
+	GPUOffSize       = 6
+	GPUOffMemory     = 8
+	GPUOffSync       = 12
+	GPUOffDevice     = 16
+	GPUOffBoot       = 32
+	GPUOffAllocation = 48
+	GPUOffDriver     = 56
+	GPUOffExporter   = 60
+	GPUOffHandle     = 64
+	GPUHandleSize    = 64
+	GPUOffSocket     = 128
+	GPUSocketSize    = 108
+	GPUOffCRC        = 508
+
+	GPUOffState = 512
+	GPUGone     = 1 // bit of the state: the memory's owner died or is closing
+
+	GPUOffCells    = 640
+	GPUCellSize    = 64
+	GPUCellValue   = 0
+	GPUCellClaimed = 8
+	GPUCellVoided  = 16
+	GPUCellSeat    = 24
+
+	GPUAlign      = 256     // of the payload of a slot
+	GPUStride     = 512     // what new rings round it up to
+	GPUAllocation = 2 << 20 // of device allocations: nobody else's memory in the same block
+
+	// GPUGraceNS is how long what a dead process had enqueued may go on.
+	GPUGraceNS = 100_000_000
 )
 
 // Limits.

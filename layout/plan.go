@@ -35,6 +35,7 @@ type Plan struct {
 	MaxMeta                    int // bytes per message, or Auto
 	Placement                  Placement
 	Timestamps                 Switch
+	Memory                     Memory // of a GPU ring, else 0
 	Creator                    Creator
 	User                       map[string]any
 	CreatedNS                  int64
@@ -64,6 +65,11 @@ func (p Plan) Build() (s Superblock, info []byte, err error) {
 	s.SlotBytes, _ = p.Schema.SlotBytes() // checked with the schema
 	s.InfoOff = s.Participant(p.MaxProducers + p.MaxConsumers + 1)
 	s.HeaderOff = alignUp(s.InfoOff+uint64(len(info)), pageAlign)
+	if p.Memory != 0 {
+		s.Incompat = IncompatCUDA
+		s.GPUOff, s.GPUSize = s.HeaderOff, s.gpuSize()
+		s.HeaderOff = alignUp(s.GPUOff+s.GPUSize, pageAlign)
+	}
 	s.MaxMeta = p.maxMeta(s.SlotBytes)
 	if p.Timestamps == On || p.Timestamps == SwitchAuto && s.SlotBytes >= bigMessage {
 		s.Options |= OptionTimestamps
@@ -98,6 +104,10 @@ func (p Plan) check() error {
 		return bad("placement", p.Placement, "PlaceAuto, PlaceInline or PlaceSeparate")
 	case p.Timestamps > Off:
 		return bad("timestamps", p.Timestamps, "SwitchAuto, On or Off")
+	case p.Memory != 0 && p.Memory != MemoryIPC && p.Memory != MemoryHost:
+		return bad("memory", p.Memory, "device or pinned host")
+	case p.Memory != 0 && p.Placement == PlaceInline:
+		return bad("placement", "inline", "separate on a ring for a GPU")
 	}
 	return p.Schema.Validate()
 }
@@ -116,7 +126,7 @@ func (p Plan) maxMeta(slotBytes uint64) int {
 // worth reading as one array.
 func (p Plan) inline(slotBytes uint64) bool {
 	switch {
-	case p.Placement != PlaceAuto:
+	case p.Placement != PlaceAuto || p.Memory != 0:
 		return p.Placement == PlaceInline
 	case p.Schema.Kind == KindBytes:
 		return slotBytes <= 1024
@@ -134,9 +144,17 @@ func (p Plan) place(s *Superblock) {
 		return
 	}
 	s.HeaderStride = alignUp(head, headerAlign)
+	if p.Memory == MemoryIPC {
+		s.DataStride = alignUp(s.SlotBytes, GPUStride)
+		s.TotalSize = alignUp(s.HeaderOff+s.Slots*s.HeaderStride, pageAlign)
+		return
+	}
 	s.DataOff = alignUp(s.HeaderOff+s.Slots*s.HeaderStride, separateAlign)
 	s.DataStride = s.SlotBytes
-	if p.Schema.Kind == KindBytes || p.Schema.Kind == KindTensor {
+	switch {
+	case p.Memory == MemoryHost:
+		s.DataStride = alignUp(s.SlotBytes, GPUStride)
+	case p.Schema.Kind == KindBytes || p.Schema.Kind == KindTensor:
 		s.DataStride = alignUp(s.SlotBytes, headerAlign)
 	}
 	s.TotalSize = alignUp(s.DataOff+s.Slots*s.DataStride, separateAlign)

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -166,8 +167,6 @@ func (s *Superblock) validate(h *[ImmutableSize]byte) error {
 		{s.MaxConsumers >= 1, "max_consumers", uint64(s.MaxConsumers)},
 		{s.MaxProducers+s.MaxConsumers <= MaxParticipants, "max_producers + max_consumers", uint64(s.MaxProducers + s.MaxConsumers)},
 		{s.InfoLen >= 1 && s.InfoLen <= MaxInfo, "info_len", uint64(s.InfoLen)},
-		{s.GPUOff == 0, "gpu_off", s.GPUOff}, // both come with a feature that was refused above
-		{s.GPUSize == 0, "gpu_size", s.GPUSize},
 	}); err != nil {
 		return err
 	}
@@ -179,19 +178,21 @@ func (s *Superblock) validateAreas() error {
 	meta := uint64(s.MetaOff() + s.MaxMeta)
 	participantsEnd := s.ParticipantsOff + uint64(s.MaxProducers+s.MaxConsumers)*ParticipantSize
 	headersEnd, headersFit := area(s.HeaderOff, s.Slots, s.HeaderStride, s.TotalSize)
-	dataEnd, dataFit := area(s.DataOff, s.Slots, s.DataStride, s.TotalSize)
 	rules := []rule{
 		{s.ParticipantsOff%ParticipantSize == 0 && s.ParticipantsOff >= SuperblockSize && inside(s.ParticipantsOff), "participants_off", s.ParticipantsOff},
 		{s.InfoOff%8 == 0 && s.InfoOff >= participantsEnd && inside(s.InfoOff), "info_off", s.InfoOff},
 		{s.HeaderOff%pageAlign == 0 && s.HeaderOff >= s.InfoOff+uint64(s.InfoLen) && inside(s.HeaderOff), "header_off", s.HeaderOff},
 		{s.HeaderStride%headerAlign == 0 && s.HeaderStride >= meta, "header_stride", s.HeaderStride},
 		{headersFit, "header_stride", s.HeaderStride},
-		{inside(s.DataOff) && s.DataOff >= s.HeaderOff, "data_off", s.DataOff},
+		{inside(s.DataOff) && s.DataOff >= s.HeaderOff || s.InDevice(), "data_off", s.DataOff},
 	}
-	if err := firstBroken(rules); err != nil {
+	if err := cmp.Or(firstBroken(rules), s.validateGPU()); err != nil {
 		return err
 	}
 	if s.Inline() {
+		if s.GPU() {
+			return fmt.Errorf("data_off is %d, of an inline ring for a GPU: %w", s.DataOff, ErrGeometry)
+		}
 		in := s.DataOff - s.HeaderOff
 		return firstBroken([]rule{
 			{in%inlineAlign == 0 && in >= meta, "data_off", s.DataOff},
@@ -199,9 +200,14 @@ func (s *Superblock) validateAreas() error {
 			{in+s.SlotBytes <= s.HeaderStride, "slot_bytes", s.SlotBytes},
 		})
 	}
+	limit := s.TotalSize
+	if s.InDevice() {
+		limit, headersEnd = maxTotal, 0
+	}
+	_, dataFit := area(s.DataOff, s.Slots, s.DataStride, limit)
 	return firstBroken([]rule{
 		{s.DataOff%separateAlign == 0 && s.DataOff >= headersEnd, "data_off", s.DataOff},
-		{s.DataStride >= s.SlotBytes && dataFit && dataEnd <= s.TotalSize, "data_stride", s.DataStride},
+		{s.DataStride >= s.SlotBytes && dataFit, "data_stride", s.DataStride},
 	})
 }
 
@@ -240,7 +246,7 @@ func metaOff(k Kind) int {
 
 // Mirrored reports whether the payload area can be mapped twice in a row.
 func (s *Superblock) Mirrored(pageSize int) bool {
-	return !s.Inline() && s.Slots*s.DataStride%uint64(pageSize) == 0 && s.DataOff%uint64(pageSize) == 0
+	return !s.Inline() && !s.InDevice() && s.Slots*s.DataStride%uint64(pageSize) == 0 && s.DataOff%uint64(pageSize) == 0
 }
 
 // Participant is the offset of seat n's entry; n counts from 1.

@@ -1,0 +1,144 @@
+package layout
+
+import (
+	"fmt"
+)
+
+// Memory says where the payloads of a GPU ring are.
+type Memory uint32
+
+// The kinds of memory.
+const (
+	MemoryIPC  Memory = 1 // device memory, shared by a legacy IPC handle
+	MemoryVMM  Memory = 2 // device memory, shared as a descriptor; not implemented
+	MemoryHost Memory = 3 // the segment itself, pinned by each process
+)
+
+// String is device, device (VMM) or pinned host.
+func (m Memory) String() string {
+	switch m {
+	case MemoryIPC:
+		return "device"
+	case MemoryVMM:
+		return "device (VMM)"
+	case MemoryHost:
+		return "pinned host"
+	}
+	return fmt.Sprintf("Memory(%d)", uint32(m))
+}
+
+// Sync says how the participants of a GPU ring wait for each other's device work.
+type Sync uint32
+
+// The kinds of synchronisation.
+const (
+	SyncHost     Sync = iota // the host waits for the device before it hands a slot on
+	SyncTimeline             // streams wait for cells in the segment
+)
+
+// String is host or timeline.
+func (s Sync) String() string {
+	switch s {
+	case SyncHost:
+		return "host"
+	case SyncTimeline:
+		return "timeline"
+	}
+	return fmt.Sprintf("Sync(%d)", uint32(s))
+}
+
+// GPUBlock is the immutable part of what a GPU ring has beside other rings.
+type GPUBlock struct {
+	Memory     Memory
+	Sync       Sync
+	Device     [16]byte // UUID
+	Boot       [16]byte // boot id
+	Allocation uint64   // bytes of device memory
+	Driver     uint32
+	Exporter   uint32 // pid, for people
+	Handle     [GPUHandleSize]byte
+}
+
+// Encode writes the block and its checksum into dst[:GPUBlockSize].
+func (g *GPUBlock) Encode(dst []byte) {
+	dst = dst[:GPUBlockSize]
+	clear(dst)
+	le.PutUint32(dst, GPUMagic)
+	le.PutUint16(dst[GPUOffVersion:], GPUVersion)
+	le.PutUint16(dst[GPUOffSize:], GPUBlockSize)
+	le.PutUint32(dst[GPUOffMemory:], uint32(g.Memory))
+	le.PutUint32(dst[GPUOffSync:], uint32(g.Sync))
+	copy(dst[GPUOffDevice:], g.Device[:])
+	copy(dst[GPUOffBoot:], g.Boot[:])
+	le.PutUint64(dst[GPUOffAllocation:], g.Allocation)
+	le.PutUint32(dst[GPUOffDriver:], g.Driver)
+	le.PutUint32(dst[GPUOffExporter:], g.Exporter)
+	copy(dst[GPUOffHandle:], g.Handle[:])
+	le.PutUint32(dst[GPUOffCRC:], checksum(dst[:GPUOffCRC]))
+}
+
+// ParseGPU checks and decodes the GPU block of the ring of s; b is a private copy.
+func (s *Superblock) ParseGPU(b []byte) (g GPUBlock, err error) {
+	if len(b) < GPUBlockSize || le.Uint32(b) != GPUMagic || le.Uint16(b[GPUOffSize:]) != GPUBlockSize {
+		return g, fmt.Errorf("the GPU block is none: %w", ErrGeometry)
+	}
+	if v := le.Uint16(b[GPUOffVersion:]); v != GPUVersion {
+		return g, fmt.Errorf("GPU block of version %d, this library knows %d: %w", v, GPUVersion, ErrVersion)
+	}
+	if got, want := checksum(b[:GPUOffCRC]), le.Uint32(b[GPUOffCRC:]); got != want {
+		return g, fmt.Errorf("GPU block: CRC32C %08x, recorded %08x: %w", got, want, ErrChecksum)
+	}
+	g = GPUBlock{
+		Memory: Memory(le.Uint32(b[GPUOffMemory:])), Sync: Sync(le.Uint32(b[GPUOffSync:])),
+		Device: [16]byte(b[GPUOffDevice:]), Boot: [16]byte(b[GPUOffBoot:]),
+		Allocation: le.Uint64(b[GPUOffAllocation:]), Driver: le.Uint32(b[GPUOffDriver:]),
+		Exporter: le.Uint32(b[GPUOffExporter:]), Handle: [GPUHandleSize]byte(b[GPUOffHandle:]),
+	}
+	inDevice := s.DataOff == 0
+	return g, firstBroken([]rule{
+		{g.Memory >= MemoryIPC && g.Memory <= MemoryHost && inDevice == (g.Memory != MemoryHost), "memory of the GPU block", uint64(g.Memory)},
+		{g.Sync <= SyncTimeline, "sync of the GPU block", uint64(g.Sync)},
+		{!inDevice || g.Allocation%GPUAllocation == 0 && g.Allocation>>62 == 0 && g.Allocation >= s.Slots*s.DataStride, "allocation of the GPU block", g.Allocation},
+	})
+}
+
+// GPU reports whether the payloads are for devices.
+func (s *Superblock) GPU() bool { return s.Incompat&IncompatCUDA != 0 }
+
+// InDevice reports whether the payloads are in device memory, not in the segment.
+func (s *Superblock) InDevice() bool { return s.GPU() && s.DataOff == 0 }
+
+// DoneCells is how many cells the consumers of a GPU ring write.
+func (s *Superblock) DoneCells() uint64 {
+	switch s.Mode {
+	case ModeQueue:
+		return s.Slots
+	case ModeBroadcast:
+		return uint64(s.MaxConsumers)
+	}
+	return 0
+}
+
+// ReadyCell is the offset of the cell of slot i's producer.
+func (s *Superblock) ReadyCell(i uint64) uint64 { return s.GPUOff + GPUOffCells + i*GPUCellSize }
+
+// DoneCell is the offset of cell k of the consumers: a slot's, or in broadcast a consumer's.
+func (s *Superblock) DoneCell(k uint64) uint64 { return s.ReadyCell(s.Slots + k) }
+
+// gpuSize is what block, state and cells take.
+func (s *Superblock) gpuSize() uint64 {
+	return GPUOffCells + GPUCellSize*(s.Slots+s.DoneCells())
+}
+
+// validateGPU checks the GPU area; what lies before it has been checked.
+func (s *Superblock) validateGPU() error {
+	if !s.GPU() {
+		return firstBroken([]rule{{s.GPUOff == 0, "gpu_off", s.GPUOff}, {s.GPUSize == 0, "gpu_size", s.GPUSize}})
+	}
+	infoEnd := s.InfoOff + uint64(s.InfoLen)
+	return firstBroken([]rule{
+		{s.GPUOff%pageAlign == 0 && s.GPUOff >= infoEnd && s.GPUOff <= s.HeaderOff, "gpu_off", s.GPUOff},
+		{s.GPUSize >= s.gpuSize() && s.GPUSize <= s.HeaderOff-s.GPUOff, "gpu_size", s.GPUSize},
+		{s.DataStride%GPUAlign == 0, "data_stride", s.DataStride},
+	})
+}
