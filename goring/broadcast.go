@@ -43,6 +43,8 @@ func (p *Producer) ahead() uint64 {
 type cursor struct {
 	shared *atomic.Uint64 // pairs with the producer's load in slowest
 
+	advance func(next uint64) // before the word, on GPU rings
+
 	mu    sync.Mutex
 	next  uint64              // smallest number not released
 	early map[uint64]struct{} // released behind next
@@ -69,6 +71,9 @@ func (c *cursor) release(from, n uint64) bool {
 		}
 		delete(c.early, c.next)
 		c.next++
+	}
+	if c.advance != nil {
+		c.advance(c.next)
 	}
 	c.shared.Store(c.next) // sequentially consistent: before the load of the waiting flag
 	return true

@@ -35,6 +35,9 @@ type Consumer struct {
 	lost    atomic.Uint64 // overwrite: messages missed
 	fresh   bool          // overwrite: nothing was read yet
 	private atomic.Uint32 // overwrite: see fence
+
+	gpu    *gpuMemory // of a GPU ring, else nil
+	stream Stream     // its own, on such a ring
 }
 
 func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
@@ -45,6 +48,8 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		room: s.roomEvent(),
 		side: sideOf(s.mode, r.sb.MaxConsumers),
 		lent: readyWord(0),
+
+		gpu: seat.memory, stream: how.cuda.stream,
 	}
 	switch c.side {
 	case sideShared:
@@ -57,6 +62,9 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 	default:
 		c.words = r.seatWords(seat.Number())
 		c.cur = cursor{shared: c.words.cursor, next: c.words.cursor.Load(), early: map[uint64]struct{}{}}
+		if c.gpu != nil && c.side == sideGated {
+			c.cur.advance = c.advance
+		}
 		c.pos = positionOf(c.cur.next, s.count)
 		c.fresh = true
 	}
@@ -85,6 +93,9 @@ func (c *Consumer) Read(ctx context.Context) (Message, error) {
 		}
 		m := c.loan(at)
 		if c.sane(m.sizes) {
+			if c.gpu != nil && !c.sift(m) {
+				continue
+			}
 			return m, nil
 		}
 		if err := c.reject(m); err != errTorn {
@@ -105,11 +116,14 @@ func (c *Consumer) TryRead() (Message, error) {
 				return Message{}, ErrEmpty
 			}
 			if at, ok = c.takeFinal(); !ok {
-				return Message{}, io.EOF
+				return Message{}, c.end()
 			}
 		}
 		m := c.loan(at)
 		if c.sane(m.sizes) {
+			if c.gpu != nil && !c.sift(m) {
+				continue
+			}
 			return m, nil
 		}
 		if err := c.reject(m); err != errTorn {
@@ -195,9 +209,17 @@ func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
 		return ok
 	})
 	if errors.Is(err, ErrShutdown) {
-		err = io.EOF
+		err = c.end()
 	}
 	return at, err
+}
+
+// end is what a consumer meets behind the last message.
+func (c *Consumer) end() error {
+	if c.ring.endedEarly() {
+		return fmt.Errorf("ring %q: %w", c.ring.name, ErrExporterGone)
+	}
+	return io.EOF
 }
 
 // loan is the message at at, which is ours. Its sizes were loaded once; only this copy

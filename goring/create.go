@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/goring/internal/cudadrv"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
@@ -49,15 +50,34 @@ func Create(name string, schema layout.Schema, opts ...Option) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create ring %q: %w", name, err)
 	}
-	fd, err := createSegment(path, &sb, info, c.access)
+	var memory *cudadrv.GPU
+	fd, err := createSegment(path, &sb, info, c.access, func(fd int) (err error) {
+		if sb.GPU() {
+			memory, err = fillGPU(fd, &sb, &c.cuda)
+		}
+		return err
+	})
+	var r *Ring
+	if err == nil {
+		r, err = attach(name, path, fd)
+	}
+	if memory != nil && err == nil {
+		err = r.own(memory)
+	}
+	if err != nil && memory != nil {
+		memory.Release()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create ring %q: %w", name, err)
 	}
-	return attach(name, path, fd)
+	return r, nil
 }
 
-func createSegment(path string, sb *layout.Superblock, info []byte, access shm.Access) (int, error) {
+func createSegment(path string, sb *layout.Superblock, info []byte, access shm.Access, more func(fd int) error) (int, error) {
 	fill := func(fd int) error {
+		if err := more(fd); err != nil {
+			return err
+		}
 		head := make([]byte, layout.ImmutableSize)
 		sb.Encode(head)
 		if _, err := unix.Pwrite(fd, info, int64(sb.InfoOff)); err != nil {
@@ -156,7 +176,7 @@ func looksLikeRing(fd int) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = inspect(fd)
+	_, err = inspect(fd)
 	if errors.Is(err, ErrForeign) || errors.Is(err, ErrTruncated) && size < layout.SuperblockSize {
 		return err
 	}
@@ -212,6 +232,6 @@ func (e *Entry) look() {
 		return
 	}
 	defer func() { _ = unix.Close(fd) }()
-	sb, info, err := inspect(fd)
-	e.Err, e.Info, e.Slots, e.Size = err, info, sb.Slots, sb.TotalSize
+	seg, err := inspect(fd)
+	e.Err, e.Info, e.Slots, e.Size = err, seg.info, seg.sb.Slots, seg.sb.TotalSize
 }

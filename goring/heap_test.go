@@ -22,7 +22,7 @@ func heapRing(t *testing.T, plan layout.Plan) *Ring {
 	mem := make([]uint64, sb.TotalSize/8+8) // room to align to 64
 	base := unsafe.Pointer(&mem[0])
 	base = unsafe.Add(base, -uintptr(base)&63)
-	r := &Ring{name: t.Name(), fd: -1, sb: sb}
+	r := &Ring{name: t.Name(), fd: -1, segment: segment{sb: sb}}
 	if r.info, err = sb.ParseInfo(info); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,15 @@ func (m Message) word() uint64 { return m.at.lap<<8 | m.c.lent }
 
 // Bytes is the payload, in place. A peer that breaks the rules can still change
 // it; copy it before checking what must not change.
-func (m Message) Bytes() []byte { return m.c.s.data(m.at.idx, m.sizes&0xffffffff) }
+//
+// On a GPU ring in device memory it panics, see [Message.CopyToHost]; on one in pinned host
+// memory ask [Message.Arrived] first.
+func (m Message) Bytes() []byte {
+	if m.c.s.payload == nil {
+		inDevice()
+	}
+	return m.c.s.data(m.at.idx, m.sizes&0xffffffff)
+}
 
 // Seq is the message's number in the ring, from 0.
 func (m Message) Seq() uint64 { return m.at.number(m.c.s.count) }
@@ -85,8 +93,13 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 // rings, whose producer waits for nobody, it is ErrLapped when the message was
 // overwritten while it was on loan: what was read of it is not to be used. On all other
 // rings it is nil.
+//
+// On GPU rings it is [Message.ReleaseOn] the consumer's own stream.
 func (m Message) Release() error {
 	c := m.c
+	if c.gpu != nil {
+		return m.ReleaseOn(0)
+	}
 	if c.side >= sideGated {
 		return m.pass()
 	}
@@ -106,7 +119,7 @@ func (m Message) pass() error {
 	c := m.c
 	if c.side == sideLossy {
 		if !m.whole() {
-			return fmt.Errorf("message %d of ring %q: %w", m.Seq(), c.ring.name, ErrLapped)
+			return m.lapped()
 		}
 		return nil
 	}
@@ -117,6 +130,10 @@ func (m Message) pass() error {
 	return nil
 }
 
+func (m Message) lapped() error {
+	return fmt.Errorf("message %d of ring %q: %w", m.Seq(), m.c.ring.name, ErrLapped)
+}
+
 // Valid reports whether what has been read of the message so far is what was written.
 // Only on overwrite rings can it be false.
 func (m Message) Valid() bool { return m.c.side != sideLossy || m.whole() }
@@ -125,10 +142,18 @@ func (m Message) Valid() bool { return m.c.side != sideLossy || m.whole() }
 // higher. Alone, and in the broadcast modes, that is this consumer itself; the latter
 // do not count, since others read the same message.
 func (m Message) Requeue() {
-	c := m.c
 	if !m.held() {
 		panic("goring: Requeue" + notHeld)
 	}
+	if m.c.gpu != nil {
+		_ = m.RequeueOn(0) // when the driver refuses, the message is still held
+		return
+	}
+	m.requeue()
+}
+
+func (m Message) requeue() {
+	c := m.c
 	switch c.side {
 	case sideShared:
 		m.header().countRedelivery()

@@ -33,6 +33,7 @@ type config struct {
 
 	peerDeath PeerDeath
 	sealed    bool
+	cuda      cuda
 
 	given []given
 }
@@ -50,6 +51,7 @@ func configure(what use, opts []Option) (*config, error) {
 		dir:    defaultDir(),
 		access: shm.Access{GID: -1},
 		as:     filepath.Base(os.Args[0]),
+		cuda:   cuda{stream: LegacyStream},
 	}
 	if what == forCreate {
 		c.plan.Creator = thisProgram()
@@ -68,7 +70,7 @@ func configure(what use, opts []Option) (*config, error) {
 			c.plan.MaxConsumers = broadcastSeats
 		}
 	}
-	return c, nil
+	return c, c.settleCUDA()
 }
 
 // broadcastSeats is how many consumers a broadcast ring has seats for unless told.

@@ -28,6 +28,13 @@ type Producer struct {
 	draft    draft  // of the open Slot
 	stamped  bool   // the ring wants timestamps
 	closed   bool
+	refuses  bool // closed, or failed
+
+	gpu     *gpuMemory // of a GPU ring, else nil, and the rest unused
+	stream  Stream     // the producer's own
+	last    Stream     // the open slot's work is on this one,
+	touched bool       // if there is any
+	failed  error      // what Commit could not say
 }
 
 func newProducer(r *Ring, seat *Seat, how *config) *Producer {
@@ -39,6 +46,8 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		pos:     s.firstUnwritten(),
 		side:    sideOf(s.mode, r.sb.MaxProducers),
 		stamped: r.sb.Timestamps(),
+		gpu:     seat.memory,
+		stream:  how.cuda.stream,
 	}
 	switch {
 	case p.side == sideShared:
@@ -116,6 +125,9 @@ func (p *Producer) Write(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
+	if p.gpu != nil {
+		return p.writeDevice(ctx, b)
+	}
 	if err := p.reserve(ctx); err != nil {
 		return err
 	}
@@ -133,6 +145,9 @@ func (p *Producer) TryWrite(b []byte) error {
 			return err
 		}
 		return ErrFull
+	}
+	if p.gpu != nil {
+		return p.putDevice(b)
 	}
 	p.put(b)
 	return nil
@@ -162,14 +177,14 @@ func (p *Producer) Close() error {
 	if p.reserved {
 		p.abandon()
 	}
-	p.closed = true
+	p.closed, p.refuses = true, true
 	p.wait.release()
 	return p.seat.Leave()
 }
 
 // grab makes the slot at pos the caller's if that needs no waiting.
 func (p *Producer) grab() bool {
-	if p.reserved || p.closed || p.s.shutdown.Load() != 0 {
+	if p.reserved || p.refuses || p.s.shutdown.Load() != 0 {
 		return false
 	}
 	switch p.side {
@@ -217,8 +232,12 @@ func (p *Producer) refusal() error {
 		return fmt.Errorf("producer of ring %q: %w", p.ring.name, os.ErrClosed)
 	case p.reserved:
 		panic("goring: Reserve while a reservation is open: Commit or Abort it first")
+	case p.ring.endedEarly():
+		return fmt.Errorf("ring %q: %w", p.ring.name, ErrExporterGone)
 	case p.s.shutdown.Load() != 0:
 		return fmt.Errorf("ring %q: %w", p.ring.name, ErrShutdown)
+	case p.failed != nil:
+		return p.failed
 	}
 	return nil
 }
@@ -295,6 +314,7 @@ func (p *Producer) committed(next position) {
 // abandon gives back a reservation whose handle is lost.
 func (p *Producer) abandon() {
 	p.reserved = false
+	p.untouch(p.pos.idx)
 	if p.owner == 0 {
 		return // nothing was stored
 	}

@@ -20,6 +20,9 @@ func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) 
 	if limit < 1 {
 		return ReadBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
 	}
+	if err := c.ring.onlyHost("a batch", "Read"); err != nil {
+		return ReadBatch{}, err
+	}
 	m, err := c.Read(ctx)
 	if err != nil {
 		return ReadBatch{}, err

@@ -2,6 +2,7 @@ package goring
 
 import (
 	"fmt"
+	"time"
 
 	"example.com/goring/internal/futex"
 	"example.com/goring/internal/shm"
@@ -54,6 +55,10 @@ func (r *Ring) reap(n int) bool {
 	seat, s := r.seatWords(n), r.slots
 	if seat.state.Load() != layout.PartInUse {
 		return false
+	}
+	if r.sb.GPU() {
+		time.Sleep(graceTime)
+		r.completeCells(n)
 	}
 	if s.mode == layout.ModeQueue {
 		s.abortWriting(uint64(n))

@@ -32,8 +32,7 @@ type Ring struct {
 	name string
 	path string // "" for anonymous rings
 	fd   int
-	sb   layout.Superblock
-	info layout.Info
+	segment
 
 	slots   *slots
 	control shm.Map
@@ -44,6 +43,15 @@ type Ring struct {
 	closed bool
 
 	reaping sync.Mutex // locks on fd are the same for all goroutines
+
+	export *gpuMemory // device memory that this handle owns
+}
+
+// segment is what a segment says of itself, checked.
+type segment struct {
+	sb    layout.Superblock
+	info  layout.Info
+	block layout.GPUBlock // of a GPU ring
 }
 
 // attach validates the segment behind fd, which it owns from here on, and maps it.
@@ -57,7 +65,7 @@ func attach(name, path string, fd int) (*Ring, error) {
 }
 
 func (r *Ring) load() (err error) {
-	if r.sb, r.info, err = inspect(r.fd); err != nil {
+	if r.segment, err = inspect(r.fd); err != nil {
 		return err
 	}
 	if r.sb.ROCompat != 0 {
@@ -67,31 +75,38 @@ func (r *Ring) load() (err error) {
 }
 
 // inspect reads and checks what a segment says of itself.
-func inspect(fd int) (sb layout.Superblock, info layout.Info, err error) {
+func inspect(fd int) (s segment, err error) {
 	size, err := shm.Size(fd)
 	if err != nil {
-		return sb, info, err
+		return s, err
 	}
 	head := make([]byte, layout.ImmutableSize)
 	if size >= layout.SuperblockSize {
 		if _, err := unix.Pread(fd, head, 0); err != nil {
-			return sb, info, fmt.Errorf("read the superblock: %w", err)
+			return s, fmt.Errorf("read the superblock: %w", err)
 		}
 	}
-	if sb, err = layout.Parse(head, uint64(size)); err != nil {
-		return sb, info, err
+	if s.sb, err = layout.Parse(head, uint64(size)); err != nil {
+		return s, err
 	}
-	block := make([]byte, sb.InfoLen)
-	if _, err := unix.Pread(fd, block, int64(sb.InfoOff)); err != nil {
-		return sb, info, fmt.Errorf("read the info block: %w", err)
+	info := make([]byte, s.sb.InfoLen)
+	if _, err := unix.Pread(fd, info, int64(s.sb.InfoOff)); err != nil {
+		return s, fmt.Errorf("read the info block: %w", err)
 	}
-	info, err = sb.ParseInfo(block)
-	return sb, info, err
+	if s.info, err = s.sb.ParseInfo(info); err != nil || !s.sb.GPU() {
+		return s, err
+	}
+	block := make([]byte, layout.GPUBlockSize)
+	if _, err := unix.Pread(fd, block, int64(s.sb.GPUOff)); err != nil {
+		return s, fmt.Errorf("read the GPU block: %w", err)
+	}
+	s.block, err = s.sb.ParseGPU(block)
+	return s, err
 }
 
 func (r *Ring) mapSegment() (err error) {
 	whole, mirror := uintptr(r.sb.TotalSize), false
-	if !r.sb.Inline() {
+	if !r.sb.Inline() && !r.sb.InDevice() {
 		whole, mirror = uintptr(r.sb.DataOff), r.sb.Mirrored(os.Getpagesize())
 		area := uintptr(r.sb.TotalSize - r.sb.DataOff)
 		if mirror {
@@ -170,7 +185,12 @@ func (r *Ring) Shutdown() error {
 
 // Close detaches this handle. The ring stays, with all that is in it; see Unlink.
 // Producers and consumers of this handle go on until they are closed, too.
+//
+// The handle that made a GPU ring in device memory owns that memory, which goes with it: the
+// ring is shut down, and Close waits up to two seconds for others to drain it and let go. When
+// they have not, the memory stays until this process ends.
 func (r *Ring) Close() error {
+	r.letGo()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -178,6 +198,17 @@ func (r *Ring) Close() error {
 	}
 	r.closed = true
 	return r.unmapUnused()
+}
+
+// letGo ends a GPU ring whose memory this handle owns.
+func (r *Ring) letGo() {
+	r.mu.Lock()
+	m := r.export
+	r.export = nil
+	r.mu.Unlock()
+	if m != nil {
+		m.closeExport()
+	}
 }
 
 // Unlink removes the ring's name if it still means this ring. Processes that are

@@ -39,6 +39,7 @@ type Seat struct {
 	ring   *Ring
 	number int
 	fd     int
+	memory *gpuMemory // of a GPU ring, opened in this process
 }
 
 // Number is the seat's number, from 1.
@@ -50,12 +51,34 @@ func (r *Ring) Join(role Role, as string) (*Seat, error) {
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	seat, err := r.sit(role, as)
+	var memory *gpuMemory
+	var err error
+	if r.sb.GPU() {
+		memory, err = r.openMemory()
+	}
+	var seat *Seat
+	if err == nil {
+		seat, err = r.sit(role, as)
+	}
 	if err != nil {
+		if memory != nil {
+			memory.drop()
+		}
 		_ = r.release()
 		return nil, err
 	}
+	seat.memory = memory
 	return seat, nil
+}
+
+// GPU is the address of the gr_gpu (internal/cudadrv/gpu.h) of a GPU ring, with a reference
+// for the caller; 0 on other rings. It is for a data plane in C.
+func (s *Seat) GPU() uintptr {
+	if s.memory == nil {
+		return 0
+	}
+	s.memory.Reference()
+	return s.memory.Address()
 }
 
 func (r *Ring) join(role Role, opts []Option) (*Seat, *config, error) {
@@ -85,7 +108,7 @@ func (r *Ring) sit(role Role, as string) (*Seat, error) {
 				return &Seat{ring: r, number: n, fd: fd}, nil
 			}
 		}
-		if time.Since(start) > reaperTime {
+		if time.Since(start) > r.reaperTime() {
 			break
 		}
 	}
@@ -94,7 +117,12 @@ func (r *Ring) sit(role Role, as string) (*Seat, error) {
 }
 
 // reaperTime is how long a seat without a holder may be locked by who reaps it.
-const reaperTime = 5 * time.Millisecond
+func (r *Ring) reaperTime() time.Duration {
+	if r.sb.GPU() {
+		return 3 * graceTime
+	}
+	return 5 * time.Millisecond
+}
 
 // seats are the numbers of a role's seats.
 func (r *Ring) seats(role Role) (first, last int) {
@@ -121,6 +149,7 @@ func (r *Ring) enter(n int, as string) {
 	seat.flags.Store(0)
 	seat.lost.Store(0)
 	seat.cursor.Store(head.Load())
+	r.startLane(n)
 	layout.PutParticipant(r.participant(n), layout.Participant{
 		PID:       uint32(os.Getpid()),
 		StartTime: startTime(),
@@ -130,6 +159,7 @@ func (r *Ring) enter(n int, as string) {
 	seat.progress.Store(monotonic())
 	seat.state.Store(layout.PartInUse) // before the first word is touched
 	seat.cursor.Store(head.Load())     // a producer that did not see the seat yet may have gone on
+	r.startLane(n)
 }
 
 // seatWords are the words of a seat that other participants read.
@@ -161,11 +191,15 @@ func (s *Seat) Leave() error {
 	if s.fd < 0 {
 		return nil
 	}
+	if s.memory != nil {
+		s.memory.Drain(s.number)
+	}
 	s.ring.seatWords(s.number).state.Store(layout.PartFree)
 	fd := s.fd
 	s.fd = -1
 	err := unix.Close(fd) // and with it the lock
 	s.ring.slots.gateMoved()
+	s.forgetMemory()
 	if e := s.ring.release(); err == nil {
 		err = e
 	}
@@ -177,8 +211,16 @@ func (s *Seat) Leave() error {
 func (s *Seat) Detach() int {
 	fd := s.fd
 	s.fd = -1
+	s.forgetMemory()
 	_ = s.ring.release()
 	return fd
+}
+
+func (s *Seat) forgetMemory() {
+	if s.memory != nil {
+		s.memory.drop()
+		s.memory = nil
+	}
 }
 
 // entry is a copy of seat n's entry.

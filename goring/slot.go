@@ -25,7 +25,14 @@ type draft struct {
 
 // Bytes is the whole payload of the slot, to be written in place. It may hold
 // bytes of an earlier message.
-func (s *Slot) Bytes() []byte { return s.p.s.data(s.at.idx, s.p.s.bytes) }
+//
+// On a GPU ring in device memory it panics, see [Slot.CopyFromHost].
+func (s *Slot) Bytes() []byte {
+	if s.p.s.payload == nil {
+		inDevice()
+	}
+	return s.p.s.data(s.at.idx, s.p.s.bytes)
+}
 
 // Seq is the message's number in the ring.
 func (s *Slot) Seq() uint64 { return s.at.number(s.p.s.count) }
@@ -92,8 +99,13 @@ func (s *Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
 	return nil
 }
 
-// Commit publishes the message.
+// Commit publishes the message. On a GPU ring it is [Slot.CommitOn] the producer's own
+// stream; if the driver refuses, the message is aborted and the next Reserve says why.
 func (s *Slot) Commit() {
+	if s.p.gpu != nil {
+		s.commitDevice()
+		return
+	}
 	d := *s.draft("Commit")
 	s.p.publish(d)
 }
@@ -104,6 +116,7 @@ func (s *Slot) Abort() {
 	s.draft("Abort")
 	p := s.p
 	p.reserved = false
+	p.untouch(s.at.idx)
 	if p.owner == 0 {
 		return
 	}
@@ -118,6 +131,11 @@ func (s *Slot) draft(op string) *draft {
 		misuse(op)
 	}
 	return &s.p.draft
+}
+
+//go:noinline
+func inDevice() {
+	panic("goring: the payload is in device memory: use DevicePtr, CopyFromHost or CopyToHost")
 }
 
 //go:noinline

@@ -34,7 +34,8 @@ func UnlinkStale(name string, age time.Duration, opts ...Option) (bool, error) {
 		return false, fmt.Errorf("ring %q: %w", name, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	sb, _, err := inspect(fd)
+	seg, err := inspect(fd)
+	sb := &seg.sb
 	if err != nil {
 		return false, fmt.Errorf("ring %q: %s is left alone: %w", name, path, err)
 	}
@@ -44,6 +45,9 @@ func UnlinkStale(name string, age time.Duration, opts ...Option) (bool, error) {
 	// One administrator at a time; the lock goes with the descriptor.
 	if ok, err := shm.TryLock(fd, layout.LockBase+layout.LockAdmin); !ok || err != nil {
 		return false, err
+	}
+	if owned, err := shm.Locked(fd, layout.LockBase+layout.LockExporter); owned || err != nil {
+		return false, err // a program that holds a GPU ring's memory for others
 	}
 	for n := 1; n <= sb.MaxProducers+sb.MaxConsumers; n++ {
 		if taken, err := shm.Locked(fd, layout.LockBase+int64(n)); taken || err != nil {

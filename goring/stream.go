@@ -16,6 +16,9 @@ func (p *Producer) Writer(ctx context.Context) (io.Writer, error) {
 	if k := p.ring.sb.Kind; k != layout.KindBytes {
 		return nil, fmt.Errorf("ring %q carries %s, not bytes: %w", p.ring.name, k, ErrSchema)
 	}
+	if err := p.ring.onlyHost("a stream of bytes", "Write"); err != nil {
+		return nil, err
+	}
 	return &streamWriter{ctx, p}, nil
 }
 
@@ -44,6 +47,9 @@ func (c *Consumer) Reader(ctx context.Context) (io.Reader, error) {
 	}
 	if c.side == sideLossy {
 		return nil, fmt.Errorf("a stream over ring %q, whose producer overwrites, would have holes: %w", c.ring.name, ErrUnsupported)
+	}
+	if err := c.ring.onlyHost("a stream of bytes", "Read"); err != nil {
+		return nil, err
 	}
 	return &streamReader{ctx: ctx, c: c}, nil
 }

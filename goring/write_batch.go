@@ -22,6 +22,9 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 	if limit < 1 {
 		return WriteBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
 	}
+	if err := p.ring.onlyHost("a batch", "Reserve or Write"); err != nil {
+		return WriteBatch{}, err
+	}
 	if err := p.reserve(ctx); err != nil {
 		return WriteBatch{}, err
 	}

@@ -152,7 +152,8 @@ const (
 	GPUOffCRC        = 508
 
 	GPUOffState = 512
-	GPUGone     = 1 // bit of the state: the memory's owner died or is closing
+	GPUGone     = 1 // bits of the state: the memory's owner died or is closing,
+	GPUEarly    = 2 // and had not shut the ring down before
 
 	GPUOffCells    = 640
 	GPUCellSize    = 64

@@ -268,21 +268,29 @@ static inline int gr_gpu_write(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, u
 	if (!error && pinned && gr_gpu_timeline(g)) error = g->cuda->stream_synchronize(s);
 	return gr_gpu_leave(g, error);
 }
+/* what is claimed of the payload in slot i. On an overwrite ring the word is looked at again
+ * behind this: unless it is the message's, the claim may be a later one's, not enqueued yet. */
+static inline uint64_t gr_gpu_claimed(const gr_gpu *g, uint64_t i) { return atomic_load(&gr_gpu_ready(g, i)->claimed); }
+
 /* consumer: from here on what is enqueued on s may read slot i of a message it has taken */
-static inline int gr_gpu_look(gr_gpu *g, gr_stream s, uint64_t i) {
-	if (!gr_gpu_timeline(g)) return atomic_load_explicit(&g->poison, memory_order_relaxed);
-	if (gr_cell_reached(gr_gpu_ready(g, i), atomic_load(&gr_gpu_ready(g, i)->claimed))) return atomic_load_explicit(&g->poison, memory_order_relaxed);
+static inline int gr_gpu_look_at(gr_gpu *g, gr_stream s, uint64_t i, uint64_t claimed) {
+	if (!gr_gpu_timeline(g) || gr_cell_reached(gr_gpu_ready(g, i), claimed)) return atomic_load_explicit(&g->poison, memory_order_relaxed);
 	int error = gr_gpu_enter(g);
-	return error ? error : gr_gpu_leave(g, gr_gpu_await(g, s, gr_gpu_ready(g, i)));
+	return error ? error : gr_gpu_leave(g, gr_gpu_wait_for(g, s, gr_gpu_ready(g, i), claimed));
 }
+static inline int gr_gpu_look(gr_gpu *g, gr_stream s, uint64_t i) { return gr_gpu_look_at(g, s, i, gr_gpu_claimed(g, i)); }
+
 /* consumer: copies the first n bytes of slot i to host memory and waits for them */
-static inline int gr_gpu_copy_out(gr_gpu *g, gr_stream s, uint64_t i, void *to, size_t n) {
+static inline int gr_gpu_copy_out_at(gr_gpu *g, gr_stream s, uint64_t i, uint64_t claimed, void *to, size_t n) {
 	int error = gr_gpu_enter(g);
 	if (error) return error;
-	if (gr_gpu_timeline(g)) error = gr_gpu_await(g, s, gr_gpu_ready(g, i));
+	if (gr_gpu_timeline(g)) error = gr_gpu_wait_for(g, s, gr_gpu_ready(g, i), claimed);
 	if (!error && n) error = g->payload ? g->cuda->copy((gr_deviceptr)to, gr_gpu_slot(g, i), n, s) : g->cuda->copy_out(to, gr_gpu_slot(g, i), n, s);
 	if (!error) error = g->cuda->stream_synchronize(s);
 	return gr_gpu_leave(g, error);
+}
+static inline int gr_gpu_copy_out(gr_gpu *g, gr_stream s, uint64_t i, void *to, size_t n) {
+	return gr_gpu_copy_out_at(g, s, i, gr_gpu_claimed(g, i), to, n);
 }
 /* queue consumer: hands slot i on; then the word may be stored */
 static inline int gr_gpu_release(gr_gpu *g, gr_stream s, uint64_t i, unsigned seat) {

@@ -10,8 +10,13 @@ import (
 // description. It reports false when another description holds it. The kernel
 // drops the lock when the last descriptor of the description is closed, however
 // the process ends.
-func TryLock(fd int, at int64) (bool, error) {
-	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+func TryLock(fd int, at int64) (bool, error) { return tryLock(fd, at, unix.F_WRLCK) }
+
+// TryShare is TryLock for the read lock, which any number of descriptions can hold.
+func TryShare(fd int, at int64) (bool, error) { return tryLock(fd, at, unix.F_RDLCK) }
+
+func tryLock(fd int, at int64, kind int16) (bool, error) {
+	l := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	switch err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l); err {
 	case nil:
 		return true, nil
@@ -22,7 +27,7 @@ func TryLock(fd int, at int64) (bool, error) {
 	}
 }
 
-// Unlock gives back what TryLock took for this description.
+// Unlock gives back what TryLock or TryShare took for this description.
 func Unlock(fd int, at int64) error {
 	l := unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: 1}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l); err != nil {
@@ -31,7 +36,7 @@ func Unlock(fd int, at int64) error {
 	return nil
 }
 
-// Locked reports whether another description holds the lock on one byte.
+// Locked reports whether another description holds a lock, of either kind, on one byte.
 func Locked(fd int, at int64) (bool, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l); err != nil {

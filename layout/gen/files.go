@@ -68,7 +68,7 @@ var groups = []struct {
 		{"GPU_OFF_ALLOCATION", layout.GPUOffAllocation}, {"GPU_OFF_DRIVER", layout.GPUOffDriver},
 		{"GPU_OFF_EXPORTER_PID", layout.GPUOffExporter}, {"GPU_OFF_HANDLE", layout.GPUOffHandle},
 		{"GPU_OFF_SOCKET", layout.GPUOffSocket}, {"GPU_OFF_CRC", layout.GPUOffCRC},
-		{"GPU_OFF_STATE", layout.GPUOffState}, {"GPU_GONE", layout.GPUGone}, {"GPU_OFF_CELLS", layout.GPUOffCells},
+		{"GPU_OFF_STATE", layout.GPUOffState}, {"GPU_GONE", layout.GPUGone}, {"GPU_EARLY", layout.GPUEarly}, {"GPU_OFF_CELLS", layout.GPUOffCells},
 		{"GPU_CELL_SIZE", layout.GPUCellSize}, {"GPU_CELL_VALUE", layout.GPUCellValue},
 		{"GPU_CELL_CLAIMED", layout.GPUCellClaimed}, {"GPU_CELL_VOIDED", layout.GPUCellVoided},
 		{"GPU_CELL_SEAT", layout.GPUCellSeat}, {"GPU_ALIGN", layout.GPUAlign}, {"GPU_GRACE_NS", layout.GPUGraceNS},

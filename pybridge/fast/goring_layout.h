@@ -120,6 +120,7 @@
 #define GR_GPU_OFF_CRC 508
 #define GR_GPU_OFF_STATE 512
 #define GR_GPU_GONE 1
+#define GR_GPU_EARLY 2
 #define GR_GPU_OFF_CELLS 640
 #define GR_GPU_CELL_SIZE 64
 #define GR_GPU_CELL_VALUE 0

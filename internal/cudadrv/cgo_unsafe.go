@@ -1,0 +1,296 @@
+//go:build cgo && linux && !goring_nocuda
+
+package cudadrv
+
+/*
+#cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra
+#cgo LDFLAGS: -ldl -lpthread
+#include "cudadrv.h"
+
+static void gpu_reference(gr_gpu *g) { atomic_fetch_add(&g->references, 1); }
+static long gpu_references(gr_gpu *g) { return atomic_load(&g->references); }
+static void gpu_unreference(gr_gpu *g) { g->unreference(g); }
+static int gpu_poison(gr_gpu *g) { return atomic_load(&g->poison); }
+static int gpu_stream(gr_gpu *g, gr_stream *s) {
+	int error = gr_gpu_enter(g);
+	return error ? error : gr_gpu_leave(g, g->cuda->stream_create(s, 1));
+}
+static int gpu_stream_destroy(gr_gpu *g, gr_stream s) {
+	int error = gr_gpu_enter(g);
+	return error ? error : gr_gpu_leave(g, g->cuda->stream_destroy(s));
+}
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// check is the error of a step, nil for 0.
+func check(op string, code C.int) error {
+	if code == 0 {
+		return nil
+	}
+	return explain(op, int(code), nil)
+}
+
+//go:noinline
+func explain(op string, code int, errno error) error {
+	switch code {
+	case C.GR_GPU_VOIDED:
+		return ErrVoided
+	case C.GR_GPU_FORKED:
+		return fmt.Errorf("%s: %w: start the child with exec (Python: the spawn method)", op, ErrForked)
+	case C.GR_GPU_LIBRARY, C.GR_GPU_SYMBOL:
+		return fmt.Errorf("%w: %s; install NVIDIA's driver (containers: with the NVIDIA container toolkit)", ErrUnavailable, C.GoString(C.cudadrv_why()))
+	case C.GR_GPU_SYSTEM:
+		return fmt.Errorf("%s: %w", op, errno)
+	case C.GR_GPU_SMALLER:
+		return fmt.Errorf("%s: the handle opens less memory than the ring says it has", op)
+	case C.GR_GPU_MEMOPS:
+		return &Error{Op: op, Code: errorNotSupported, Name: "CUDA_ERROR_NOT_SUPPORTED", Text: "streams of this device do not write to and wait for registered memory", Hint: "use host synchronisation (CUDASync(layout.SyncHost))"}
+	}
+	var name, text *C.char
+	C.cudadrv_describe(C.int(code), &name, &text)
+	e := &Error{Op: op, Code: code, Name: "an unknown error", Text: "no text"}
+	if name != nil && text != nil {
+		e.Name, e.Text = C.GoString(name), C.GoString(text)
+	}
+	switch {
+	case code == errorNotInitialized:
+		e.Hint = "a child of fork cannot use the driver that its parent had loaded: start it with exec (Python: the spawn method)"
+	case code == errorNoDevice:
+		e.Hint = "is there a GPU, and does CUDA_VISIBLE_DEVICES name one?"
+	case strings.HasPrefix(op, "cuIpc"):
+		e.Hint = ipcHint()
+	case strings.HasPrefix(op, "cuMemHostRegister"):
+		e.Hint = "this driver does not pin shared memory; use host synchronisation (CUDASync(layout.SyncHost)) and device memory"
+	}
+	return e
+}
+
+func ipcHint() string {
+	const instead = "use pinned host memory (CUDAMemory(layout.MemoryHost)), which has the same functions"
+	if OnWSL() {
+		return "CUDA under WSL2 shares no device memory between processes; " + instead
+	}
+	if devices, err := Devices(); err == nil && slices.ContainsFunc(devices, func(d Device) bool { return strings.Contains(d.Name, "MIG") }) {
+		return "MIG instances share no device memory; " + instead
+	}
+	return "has the process that made the ring ended, or is it in another container? " + instead
+}
+
+// Ready loads the driver if need be and reports why it cannot be used, or nil.
+func Ready() error {
+	if err := check("cuInit", C.cudadrv_ready()); err != nil {
+		return err
+	}
+	var n C.int
+	if err := check("cuDeviceGetCount", C.cudadrv_devices(&n)); err != nil {
+		return err
+	}
+	if n == 0 {
+		return explain("cuDeviceGetCount", errorNoDevice, nil)
+	}
+	return nil
+}
+
+// Devices are those that this process sees.
+func Devices() ([]Device, error) {
+	if err := Ready(); err != nil {
+		return nil, err
+	}
+	var n C.int
+	if err := check("cuDeviceGetCount", C.cudadrv_devices(&n)); err != nil {
+		return nil, err
+	}
+	all := make([]Device, n)
+	for i := range all {
+		var uuid C.gr_uuid
+		var name [256]C.char
+		if err := errors.Join(check("cuDeviceGetUuid", C.cudadrv_uuid(C.int(i), &uuid)),
+			check("cuDeviceGetName", C.cudadrv_name(C.int(i), &name[0], C.int(len(name))))); err != nil {
+			return nil, err
+		}
+		all[i] = Device{Ordinal: i, UUID: *(*[16]byte)(unsafe.Pointer(&uuid)), Name: C.GoString(&name[0])}
+	}
+	return all, nil
+}
+
+// Version is the driver's: 12090 for 12.9.
+func Version() (int, error) {
+	var v C.int
+	err := check("cuDriverGetVersion", C.cudadrv_version(&v))
+	return int(v), err
+}
+
+func (w *Wish) c() C.cudadrv_wish {
+	return C.cudadrv_wish{
+		fd: C.int(w.FD), ordinal: C.int(w.Ordinal), memory: C.uint32_t(w.Memory), sync: C.uint32_t(w.Sync),
+		create: C.bool(w.Create), queue: C.bool(w.Queue), slots: C.uint64_t(w.Slots), lanes: C.uint64_t(w.Lanes), stride: C.uint64_t(w.Stride),
+		bytes: C.uint64_t(w.Bytes), gpu_off: C.uint64_t(w.GPUOff), gpu_size: C.uint64_t(w.GPUSize), data_off: C.uint64_t(w.DataOff),
+		handle: *(*C.gr_ipc)(unsafe.Pointer(&w.Handle)),
+	}
+}
+
+// Alloc makes w.Bytes of zeroed device memory; it sets w.Allocation and w.Handle.
+func Alloc(w *Wish) error {
+	c := w.c()
+	var base C.gr_deviceptr
+	if err := check("cuMemAlloc", C.cudadrv_alloc(&c, &base)); err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.OutOfMemory() {
+			var unused, total C.uint64_t
+			C.cudadrv_memory(C.int(w.Ordinal), &unused, &total)
+			e.Hint = fmt.Sprintf("the ring needs %d MiB, device %d has %d of %d MiB free", w.Bytes>>20, w.Ordinal, uint64(unused)>>20, uint64(total)>>20)
+		}
+		return err
+	}
+	w.Allocation, w.Handle = uint64(base), *(*[64]byte)(unsafe.Pointer(&c.handle))
+	return nil
+}
+
+// Free gives back what Alloc made, if no GPU was opened with it.
+func Free(w Wish) error {
+	return check("cuMemFree", C.cudadrv_free(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation)))
+}
+
+// Probe opens another process's handle on the device with that UUID, writes mark to its
+// first byte, and closes it.
+func Probe(handle [64]byte, device [16]byte, mark byte) error {
+	d, err := Find(device)
+	if err != nil {
+		return err
+	}
+	return check("cuIpcOpenMemHandle", C.cudadrv_try_handle(C.int(d.Ordinal), *(*C.gr_ipc)(unsafe.Pointer(&handle)), C.uchar(mark)))
+}
+
+// TakeByte is the first byte of an allocation of this process, which it clears.
+func TakeByte(w Wish) (byte, error) {
+	var b C.uchar
+	err := check("cuMemcpyDtoH", C.cudadrv_take_byte(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation), &b))
+	return byte(b), err
+}
+
+// GPU is a GPU ring as this process has it. Its methods are the steps of gpu.h; they may
+// be called from any goroutine, a slot's by its owner.
+type GPU struct{ g *C.gr_gpu }
+
+// Open opens the memory of a ring. The new GPU has one reference.
+func Open(w Wish) (*GPU, error) {
+	c := w.c()
+	var g *C.gr_gpu
+	var step *C.char
+	code, errno := C.cudadrv_open(&c, C.gr_deviceptr(w.Allocation), &g, &step)
+	if code != 0 {
+		return nil, explain(C.GoString(step), int(code), errno)
+	}
+	return &GPU{g}, nil
+}
+
+// Address is that of the gr_gpu, for a data plane in C.
+func (g *GPU) Address() uintptr { return uintptr(unsafe.Pointer(g.g)) }
+
+// Reference adds one.
+func (g *GPU) Reference() { C.gpu_reference(g.g) }
+
+// Release drops a reference; the last one closes the memory.
+func (g *GPU) Release() { C.gpu_unreference(g.g) }
+
+// References is how many there are.
+func (g *GPU) References() int { return int(C.gpu_references(g.g)) }
+
+// Abandon keeps the allocation until the process ends: somebody has it open.
+func (g *GPU) Abandon() { C.cudadrv_abandon(g.g) }
+
+// Slot is the device address of a slot.
+func (g *GPU) Slot(i uint64) uint64 { return uint64(g.g.base) + i*uint64(g.g.stride) }
+
+// Payload is the first n bytes of a slot of pinned host memory, nil on device memory.
+func (g *GPU) Payload(i, n uint64) []byte {
+	if g.g.payload == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(g.g.payload), uintptr(i*uint64(g.g.stride)))), n)
+}
+
+func (s Stream) c() C.gr_stream { return *(*C.gr_stream)(unsafe.Pointer(&s)) }
+
+// OpenSlot lets what is enqueued on s from here on touch slot i, reserved for message h.
+func (g *GPU) OpenSlot(s Stream, i, h uint64) error {
+	return check("cuStreamWaitValue64", C.gr_gpu_open(g.g, s.c(), C.uint64_t(i), C.uint64_t(h)))
+}
+
+// CopyIn copies b into slot i, reserved for message h. b may be used again at once.
+func (g *GPU) CopyIn(s Stream, i, h uint64, b []byte) error {
+	return check("cuMemcpyHtoDAsync", C.gr_gpu_copy_in(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b)), C.GR_GPU_FROM_HOST))
+}
+
+// Commit hands slot i on behind what is on s.
+func (g *GPU) Commit(s Stream, i uint64, seat int) error {
+	return check("commit on a stream", C.gr_gpu_commit(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
+}
+
+// Write is CopyIn and Commit in one crossing.
+func (g *GPU) Write(s Stream, i, h uint64, seat int, b []byte) error {
+	return check("cuMemcpyHtoDAsync", C.gr_gpu_write(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), C.uint(seat), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b)), C.GR_GPU_FROM_HOST))
+}
+
+// Look lets what is enqueued on s from here on read slot i, of which claimed is claimed.
+func (g *GPU) Look(s Stream, i, claimed uint64) error {
+	return check("cuStreamWaitValue64", C.gr_gpu_look_at(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed)))
+}
+
+// CopyOut copies the first bytes of slot i into b and waits for them.
+func (g *GPU) CopyOut(s Stream, i, claimed uint64, b []byte) error {
+	return check("cuMemcpyDtoHAsync", C.gr_gpu_copy_out_at(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b))))
+}
+
+// HandOn is a queue consumer's release of slot i behind what is on s.
+func (g *GPU) HandOn(s Stream, i uint64, seat int) error {
+	return check("release on a stream", C.gr_gpu_release(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
+}
+
+// Advance says that a broadcast consumer's stream has come to cursor x.
+func (g *GPU) Advance(s Stream, lane uint64, seat int, x uint64) error {
+	return check("cuStreamWriteValue64", C.gr_gpu_advance(g.g, s.c(), C.uint64_t(lane), C.uint(seat), C.uint64_t(x)))
+}
+
+// Order makes stream to wait for what is on from so far.
+func (g *GPU) Order(from, to Stream) error {
+	return check("cuStreamWaitEvent", C.gr_gpu_order(g.g, from.c(), to.c()))
+}
+
+// Synchronize waits for what is on s.
+func (g *GPU) Synchronize(s Stream) error {
+	return check("cuStreamSynchronize", C.gr_gpu_synchronize(g.g, s.c()))
+}
+
+// Arrived waits until the payload of the message in slot i is there.
+func (g *GPU) Arrived(i uint64) error {
+	return check("wait for the payload", C.gr_gpu_arrived(g.g, C.uint64_t(i)))
+}
+
+// Drain waits until the device has done what a seat has claimed.
+func (g *GPU) Drain(seat int) { C.gr_gpu_drain(g.g, C.uint(seat)) }
+
+// Poison is the sticky error that ended the context, or nil.
+func (g *GPU) Poison() error {
+	return check("the CUDA context of this process is gone", C.gpu_poison(g.g))
+}
+
+// NewStream makes a stream that the default streams do not wait for.
+func (g *GPU) NewStream() (Stream, error) {
+	var s C.gr_stream
+	err := check("cuStreamCreate", C.gpu_stream(g.g, &s))
+	return Stream(uintptr(unsafe.Pointer(s))), err
+}
+
+// DestroyStream ends a stream of NewStream once its work is done.
+func (g *GPU) DestroyStream(s Stream) error {
+	return check("cuStreamDestroy", C.gpu_stream_destroy(g.g, s.c()))
+}

@@ -1,0 +1,140 @@
+// Package cudadrv is the CUDA driver as GPU rings need it: found with dlopen at the first
+// use, so that nothing is linked and machines without a GPU pay nothing; the memory of a
+// ring, allocated or opened from another process; and the device steps of the protocol
+// (gpu.h, spec/LAYOUT.md section 11), one crossing into C each.
+//
+// A build without cgo, or with the tag goring_nocuda, has the same functions, which all
+// answer ErrUnavailable.
+package cudadrv
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+//go:generate cp gpu.h ../../pybridge/fast/goring_gpu.h
+
+var (
+	// ErrUnavailable: this process has no CUDA driver or no device.
+	ErrUnavailable = errors.New("CUDA is not available")
+	// ErrDevice: none of this process's devices is the one that is meant.
+	ErrDevice = errors.New("no such CUDA device in this process")
+	// ErrVoided: the producer died before the payload had arrived.
+	ErrVoided = errors.New("the producer died before the message's payload had arrived")
+	// ErrForked: a child of a process that had loaded the driver, which does not survive fork.
+	ErrForked = errors.New("the CUDA driver was loaded before fork")
+)
+
+// Error is a refusal of the driver.
+type Error struct {
+	Op   string // the function, or what was being done
+	Code int    // CUresult
+	Name string // CUDA_ERROR_...
+	Text string // the driver's own words
+	Hint string // what to do, or ""
+}
+
+// Error says what failed, in CUDA's words, and what to do.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s: %s (%d, %s)", e.Op, e.Name, e.Code, e.Text)
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+// Is makes errors that mean there is nothing to use match ErrUnavailable.
+func (e *Error) Is(target error) bool {
+	return target == ErrUnavailable && (e.Code == errorNoDevice || e.Code == errorStubLibrary)
+}
+
+// Codes of CUresult that are treated in a way of their own.
+const (
+	errorOutOfMemory    = 2
+	errorNotInitialized = 3
+	errorStubLibrary    = 34
+	errorNoDevice       = 100
+	errorInvalidDevice  = 101
+	errorNotSupported   = 801
+)
+
+// OutOfMemory reports whether the device has not the memory that was asked for.
+func (e *Error) OutOfMemory() bool { return e.Code == errorOutOfMemory }
+
+// Device is one that this process sees.
+type Device struct {
+	Ordinal int
+	UUID    [16]byte
+	Name    string
+}
+
+// UUIDText is a device's UUID as nvidia-smi and CUDA_VISIBLE_DEVICES write it.
+func UUIDText(u [16]byte) string {
+	h := hex.EncodeToString(u[:])
+	return "GPU-" + strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+}
+
+// Wish is what is to be opened. The segment has been checked.
+type Wish struct {
+	FD         int // a description of its own, which the GPU closes
+	Ordinal    int
+	Memory     uint32 // as in the GPU block
+	Sync       uint32
+	Create     bool // try what attributes may be wrong about
+	Queue      bool
+	Slots      uint64
+	Lanes      uint64 // consumers' cells in broadcast
+	Stride     uint64
+	Bytes      uint64 // of device memory
+	GPUOff     uint64
+	GPUSize    uint64
+	DataOff    uint64 // 0: the payload is in device memory
+	Handle     [64]byte
+	Allocation uint64 // this process's own device pointer, or 0
+}
+
+// Stream is a CUDA stream of this process, a CUstream.
+type Stream uintptr
+
+// The default streams, by the handles that the driver has for them.
+const (
+	LegacyStream    Stream = 1
+	PerThreadStream Stream = 2
+)
+
+// OnWSL reports whether this is Linux under Windows, whose driver lacks some functions.
+func OnWSL() bool {
+	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.Contains(strings.ToLower(string(b)), "microsoft")
+}
+
+// Find is the device with that UUID.
+func Find(uuid [16]byte) (Device, error) {
+	devices, err := Devices()
+	if err != nil {
+		return Device{}, err
+	}
+	var own []string
+	for _, d := range devices {
+		if d.UUID == uuid {
+			return d, nil
+		}
+		own = append(own, fmt.Sprintf("%d %s (%s)", d.Ordinal, UUIDText(d.UUID), d.Name))
+	}
+	return Device{}, fmt.Errorf("%s is not among %s; CUDA_VISIBLE_DEVICES is %q: %w", UUIDText(uuid), strings.Join(own, ", "), os.Getenv("CUDA_VISIBLE_DEVICES"), ErrDevice)
+}
+
+// At is the device of that ordinal.
+func At(ordinal int) (Device, error) {
+	devices, err := Devices()
+	if err != nil {
+		return Device{}, err
+	}
+	if ordinal < 0 || ordinal >= len(devices) {
+		return Device{}, fmt.Errorf("device %d, this process has %d: %w", ordinal, len(devices), ErrDevice)
+	}
+	return devices[ordinal], nil
+}
