@@ -32,6 +32,19 @@ func (s *Slot) CopyFromHost(b []byte, stream Stream) error {
 	return p.blame(p.gpu.CopyIn(p.on(stream), s.at.idx, s.Seq(), b))
 }
 
+// CopyFromDevice copies n bytes of device memory of this process, on the stream, and says that
+// they are the message. They may change once the stream has come so far.
+func (s *Slot) CopyFromDevice(from uint64, n int, stream Stream) error {
+	p := s.p
+	if p.gpu == nil {
+		return notOnGPU(p.ring)
+	}
+	if err := s.SetLen(n); err != nil {
+		return err
+	}
+	return p.blame(p.gpu.CopyInDevice(p.on(stream), s.at.idx, s.Seq(), from, uint64(n)))
+}
+
 // CommitOn publishes the message behind what is on the stream so far: it does not wait for
 // that, the streams of its readers do. When it fails the slot is still reserved.
 func (s *Slot) CommitOn(stream Stream) error {

@@ -230,6 +230,12 @@ func (g *GPU) CopyIn(s Stream, i, h uint64, b []byte) error {
 	return check("cuMemcpyHtoDAsync", C.gr_gpu_copy_in(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b)), C.GR_GPU_FROM_HOST))
 }
 
+// CopyInDevice copies n bytes of device memory into slot i, reserved for message h. They may
+// be used again once s has come so far.
+func (g *GPU) CopyInDevice(s Stream, i, h, from, n uint64) error {
+	return check("cuMemcpyDtoDAsync", C.gr_gpu_copy_in(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), *(*unsafe.Pointer)(unsafe.Pointer(&from)), C.size_t(n), C.GR_GPU_FROM_DEVICE))
+}
+
 // Commit hands slot i on behind what is on s.
 func (g *GPU) Commit(s Stream, i uint64, seat int) error {
 	return check("commit on a stream", C.gr_gpu_commit(g.g, s.c(), C.uint64_t(i), C.uint(seat)))

@@ -37,25 +37,26 @@ func Open(Wish) (*GPU, error) { return nil, unavailable() }
 
 // There is no GPU here, so that none of these is ever called.
 
-func (*GPU) Address() uintptr                                { return 0 }
-func (*GPU) Reference()                                      {}
-func (*GPU) Release()                                        {}
-func (*GPU) References() int                                 { return 0 }
-func (*GPU) Abandon()                                        {}
-func (*GPU) Slot(uint64) uint64                              { return 0 }
-func (*GPU) Payload(uint64, uint64) []byte                   { return nil }
-func (*GPU) OpenSlot(Stream, uint64, uint64) error           { return unavailable() }
-func (*GPU) CopyIn(Stream, uint64, uint64, []byte) error     { return unavailable() }
-func (*GPU) Commit(Stream, uint64, int) error                { return unavailable() }
-func (*GPU) Write(Stream, uint64, uint64, int, []byte) error { return unavailable() }
-func (*GPU) Look(Stream, uint64, uint64) error               { return unavailable() }
-func (*GPU) CopyOut(Stream, uint64, uint64, []byte) error    { return unavailable() }
-func (*GPU) HandOn(Stream, uint64, int) error                { return unavailable() }
-func (*GPU) Advance(Stream, uint64, int, uint64) error       { return unavailable() }
-func (*GPU) Order(Stream, Stream) error                      { return unavailable() }
-func (*GPU) Synchronize(Stream) error                        { return unavailable() }
-func (*GPU) Arrived(uint64) error                            { return unavailable() }
-func (*GPU) Drain(int)                                       {}
-func (*GPU) Poison() error                                   { return nil }
-func (*GPU) NewStream() (Stream, error)                      { return 0, unavailable() }
-func (*GPU) DestroyStream(Stream) error                      { return unavailable() }
+func (*GPU) Address() uintptr                                          { return 0 }
+func (*GPU) Reference()                                                {}
+func (*GPU) Release()                                                  {}
+func (*GPU) References() int                                           { return 0 }
+func (*GPU) Abandon()                                                  {}
+func (*GPU) Slot(uint64) uint64                                        { return 0 }
+func (*GPU) Payload(uint64, uint64) []byte                             { return nil }
+func (*GPU) OpenSlot(Stream, uint64, uint64) error                     { return unavailable() }
+func (*GPU) CopyIn(Stream, uint64, uint64, []byte) error               { return unavailable() }
+func (*GPU) CopyInDevice(Stream, uint64, uint64, uint64, uint64) error { return unavailable() }
+func (*GPU) Commit(Stream, uint64, int) error                          { return unavailable() }
+func (*GPU) Write(Stream, uint64, uint64, int, []byte) error           { return unavailable() }
+func (*GPU) Look(Stream, uint64, uint64) error                         { return unavailable() }
+func (*GPU) CopyOut(Stream, uint64, uint64, []byte) error              { return unavailable() }
+func (*GPU) HandOn(Stream, uint64, int) error                          { return unavailable() }
+func (*GPU) Advance(Stream, uint64, int, uint64) error                 { return unavailable() }
+func (*GPU) Order(Stream, Stream) error                                { return unavailable() }
+func (*GPU) Synchronize(Stream) error                                  { return unavailable() }
+func (*GPU) Arrived(uint64) error                                      { return unavailable() }
+func (*GPU) Drain(int)                                                 {}
+func (*GPU) Poison() error                                             { return nil }
+func (*GPU) NewStream() (Stream, error)                                { return 0, unavailable() }
+func (*GPU) DestroyStream(Stream) error                                { return unavailable() }
