@@ -104,6 +104,7 @@ type GPUInfo struct {
 	Memory layout.Memory
 	Sync   layout.Sync
 	Device string // UUID of the device whose memory it is, as nvidia-smi writes it
+	Gone   bool   // the owner of device memory died or is closing: nobody can join any more
 }
 
 // GPU says where the payloads of a GPU ring are; false for other rings. It asks no driver.
@@ -111,5 +112,10 @@ func (r *Ring) GPU() (GPUInfo, bool) {
 	if !r.sb.GPU() {
 		return GPUInfo{}, false
 	}
-	return GPUInfo{r.block.Memory, r.block.Sync, cudadrv.UUIDText(r.block.Device)}, true
+	gone := r.gone()
+	if r.block.Memory == layout.MemoryIPC && !gone {
+		lives, err := r.exporterLives()
+		gone = err == nil && !lives
+	}
+	return GPUInfo{r.block.Memory, r.block.Sync, cudadrv.UUIDText(r.block.Device), gone}, true
 }

@@ -33,7 +33,7 @@ func root() *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&f.dir, "dir", "", "folder of the rings (default GORING_DIR or /dev/shm)")
 	c.PersistentFlags().BoolVar(&f.asJSON, "json", false, "print JSON")
-	c.AddCommand(list(&f), stat(&f), examine(&f))
+	c.AddCommand(list(&f), stat(&f), examine(&f), hold(&f))
 	return c
 }
 

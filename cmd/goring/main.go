@@ -1,4 +1,4 @@
-// Command goring looks at rings: ls, stat and doctor.
+// Command goring looks at rings (ls, stat, doctor), and holds those in GPU memory (gpu-hold).
 package main
 
 import (

@@ -48,6 +48,9 @@ func printStat(w io.Writer, r doctor.Report, rates []string) error {
 	line("ring", "%s", r.Name)
 	line("file", "%s, %s", r.Path, size(g.Bytes))
 	line("payload", "%s, at most %d bytes and %d of metadata", payload(g), g.SlotBytes, g.MaxMeta)
+	if g.GPU != nil {
+		line("memory", "%s", g.GPU)
+	}
 	line("mode", "%s, %d slots, up to %d producers and %d consumers", g.Mode, g.Slots, g.Producers, g.Consumers)
 	line("created", "%s ago by %s", since(g.Created), g.Creator)
 	line("messages", "%d published, %d released", g.Published, g.Released)

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"fmt"
 	"time"
 
 	"example.com/goring/goring"
@@ -59,7 +60,25 @@ type Ring struct {
 	Writing      uint64        `json:"writing"`
 	Free         uint64        `json:"free"`
 	Shutdown     bool          `json:"shutdown"`
+	GPU          *GPU          `json:"gpu,omitempty"`
 	Participants []Participant `json:"participants"`
+}
+
+// GPU is where the payloads of a GPU ring are.
+type GPU struct {
+	Memory string `json:"memory"`
+	Sync   string `json:"sync"`
+	Device string `json:"device"`
+	Gone   bool   `json:"gone"` // the memory's owner died or is closing
+}
+
+// String is a line for people.
+func (g *GPU) String() string {
+	text := fmt.Sprintf("%s, device %s, synchronised by %s", g.Memory, g.Device, g.Sync)
+	if g.Gone {
+		text += "; its owner is gone"
+	}
+	return text
 }
 
 // Participant is one seat in use.
@@ -174,6 +193,9 @@ func describe(ring *goring.Ring, st goring.Stats) *Ring {
 		Slots: st.Slots, Published: st.Published, Released: st.Released,
 		Ready: st.Ready, Taken: st.Taken, Writing: st.Writing, Free: st.Free, Shutdown: st.Shutdown,
 		Participants: []Participant{},
+	}
+	if info, ok := ring.GPU(); ok {
+		out.GPU = &GPU{info.Memory.String(), info.Sync.String(), info.Device, info.Gone}
 	}
 	for _, p := range st.Participants {
 		out.Participants = append(out.Participants, Participant{

@@ -17,6 +17,10 @@ func (r *Report) judge() {
 		r.judgeParticipant(p)
 	}
 	r.judgeFlow()
+	if g := r.Ring.GPU; g != nil && g.Gone {
+		r.add(Problem, "gone", "the process that owns its device memory has ended: nobody can join, and what is published is drained",
+			"make the ring anew; a program that only owns the memory (goring gpu-hold) lets the others come and go")
+	}
 	if r.Ring.abandoned() {
 		r.add(Note, "stale", fmt.Sprintf("nobody is attached; created %s ago by %s, %s",
 			age(time.Since(r.Ring.Created)), r.Ring.Creator, waiting(r.Ring.Ready)),
@@ -95,8 +99,11 @@ func (g *Ring) alive(role string) (all []Participant) {
 	return all
 }
 
-// abandoned reports whether nobody alive is attached.
-func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 }
+// abandoned reports whether nobody alive is attached, or holds its memory for others.
+func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 && !g.held() }
+
+// held reports whether somebody alive owns device memory of the ring.
+func (g *Ring) held() bool { return g.GPU != nil && g.GPU.Memory == "device" && !g.GPU.Gone }
 
 // String names a participant for people.
 func (p Participant) String() string {
