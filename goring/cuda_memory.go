@@ -24,6 +24,9 @@ type gpuMemory struct {
 	*cudadrv.GPU
 	ring  *Ring // a handle of its own, to look after the ring
 	owner bool  // the allocation is this process's
+
+	closing chan struct{} // ends tend
+	tending sync.Mutex    // held while tend looks at ring
 }
 
 // memories are those of this process by ring. Each has one reference from here.
@@ -157,7 +160,7 @@ func keep(r *Ring, g *cudadrv.GPU, owner bool) (*gpuMemory, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &gpuMemory{GPU: g, ring: handle, owner: owner}
+	m := &gpuMemory{GPU: g, ring: handle, owner: owner, closing: make(chan struct{})}
 	memories.byRing[r.sb.UUID] = m
 	go m.tend()
 	return m, nil
@@ -273,37 +276,50 @@ func (r *Ring) markGone() {
 
 // tend looks after the ring for as long as somebody in this process uses its memory.
 func (m *gpuMemory) tend() {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
 	for {
-		time.Sleep(tendEvery)
-		_, _ = m.ring.Reap() // an error means a file system without locks, which joining would have met
-		if m.ring.block.Memory == layout.MemoryIPC && !m.ring.gone() {
-			if alive, err := m.ring.exporterLives(); err == nil && !alive {
-				m.ring.markGone()
-			}
-		}
-		if forget(m) {
+		select {
+		case <-tick.C:
+			m.look()
+			forget(m)
+		case <-m.closing:
 			return
 		}
 	}
 }
 
-// forget closes the memory when nobody but the table has it, and reports whether it is closed.
-func forget(m *gpuMemory) bool {
+func (m *gpuMemory) look() {
+	m.tending.Lock()
+	defer m.tending.Unlock()
+	select {
+	case <-m.closing:
+		return
+	default:
+	}
+	_, _ = m.ring.Reap() // an error means a file system without locks, which joining would have met
+	if m.ring.block.Memory == layout.MemoryIPC && !m.ring.gone() {
+		if alive, err := m.ring.exporterLives(); err == nil && !alive {
+			m.ring.markGone()
+		}
+	}
+}
+
+// forget closes the memory when nobody but the table has it.
+func forget(m *gpuMemory) {
 	memories.Lock()
 	defer memories.Unlock()
-	if memories.byRing[m.ring.sb.UUID] != m {
-		return true
+	if memories.byRing[m.ring.sb.UUID] == m && m.References() == 1 {
+		delete(memories.byRing, m.ring.sb.UUID)
+		m.close()
 	}
-	if m.References() > 1 {
-		return false
-	}
-	delete(memories.byRing, m.ring.sb.UUID)
-	m.close()
-	return true
 }
 
 // close gives the memory back, or keeps it if another process still has it open.
 func (m *gpuMemory) close() {
+	close(m.closing)
+	m.tending.Lock()
+	defer m.tending.Unlock()
 	if m.owner {
 		m.ring.markGone()
 		free, err := shm.TryLock(m.ring.fd, layout.LockBase+layout.LockImporters)
@@ -372,6 +388,9 @@ func (c cell) complete(payload bool) {
 		seen = c.value.Load()
 	}
 }
+
+// reached reports whether the device has come to target.
+func (c cell) reached(target uint64) bool { return int64(c.value.Load()-target) >= 0 }
 
 // isVoid reports whether the payload of a message that is owned never came.
 func (c cell) isVoid() bool {

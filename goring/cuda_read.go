@@ -13,8 +13,10 @@ func (m Message) DevicePtr(stream Stream) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.gpu.Look(c.on(stream), m.at.idx, claimed); err != nil {
-		return 0, c.blame(err)
+	if !c.ready(m.at.idx).reached(claimed) { // else nothing is to be waited for
+		if err := c.gpu.Look(c.on(stream), m.at.idx, claimed); err != nil {
+			return 0, c.blame(err)
+		}
 	}
 	return c.gpu.Slot(m.at.idx), nil
 }
@@ -60,7 +62,7 @@ func (m Message) claimed() (uint64, error) {
 	if c.gpu == nil {
 		return 0, notOnGPU(c.ring)
 	}
-	claimed := c.ring.cell(c.ring.sb.ReadyCell(m.at.idx)).claimed.Load()
+	claimed := c.ready(m.at.idx).claimed.Load()
 	if c.side == sideLossy && !m.whole() {
 		return 0, m.lapped()
 	}
@@ -138,7 +140,10 @@ func (c *Consumer) on(stream Stream) Stream {
 }
 
 // voids reports whether the payload in slot i never came.
-func (c *Consumer) voids(i uint64) bool { return c.ring.cell(c.ring.sb.ReadyCell(i)).isVoid() }
+func (c *Consumer) voids(i uint64) bool { return c.ready(i).isVoid() }
+
+// ready is the cell of slot i's payload.
+func (c *Consumer) ready(i uint64) cell { return c.ring.cell(c.ring.sb.ReadyCell(i)) }
 
 // sift reports whether a message that was just taken is to be handed out. One whose payload
 // never came is released.
