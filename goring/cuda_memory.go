@@ -352,12 +352,13 @@ func (m *gpuMemory) closeExport() {
 // graceTime is step 1a of Reap.
 const graceTime = layout.GPUGraceNS * time.Nanosecond
 
-// completeCells is step 1b of Reap for seat n.
+// completeCells is step 1b of Reap for seat n. claimed is loaded before seat, the other way
+// round from a claim: so both are of the same one, unless it has been reached.
 func (r *Ring) completeCells(n int) {
 	for i := range r.sb.Slots + r.sb.DoneCells() {
 		c := r.cell(r.sb.ReadyCell(i))
-		if c.seat.Load() == uint32(n) {
-			c.complete(i < r.sb.Slots)
+		if claimed := c.claimed.Load(); c.seat.Load() == uint32(n) {
+			c.complete(claimed, i < r.sb.Slots)
 		}
 	}
 }
@@ -376,8 +377,8 @@ func (r *Ring) cell(off uint64) cell {
 }
 
 // complete fulfils a claim whose writer will not.
-func (c cell) complete(payload bool) {
-	claimed, seen := c.claimed.Load(), c.value.Load()
+func (c cell) complete(claimed uint64, payload bool) {
+	seen := c.value.Load()
 	if int64(seen-claimed) >= 0 {
 		return
 	}

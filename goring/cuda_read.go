@@ -172,6 +172,6 @@ func (c *Consumer) advance(x uint64) {
 	if err := c.gpu.Advance(c.stream, lane, c.seat.number, x); err != nil {
 		cell := c.ring.cell(c.ring.sb.DoneCell(lane))
 		cell.claimed.Store(x)
-		cell.complete(false)
+		cell.complete(x, false)
 	}
 }

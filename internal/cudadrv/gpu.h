@@ -125,18 +125,26 @@ static inline bool gr_cell_void(const gr_cell *c) {
 	uint64_t claimed = atomic_load(&c->claimed);
 	return claimed != 0 && atomic_load(&c->voided) == claimed;
 }
-/* completes the claim of a writer that will not; only the host of its reaper, or its own when its
- * context is gone */
-static inline void gr_cell_complete(gr_cell *c, bool payload) {
-	uint64_t claimed = atomic_load(&c->claimed), seen = atomic_load(&c->value);
+/* what a seat has claimed in a cell, reached or not; false if the claim is another's. claimed is
+ * loaded before seat, the other way round from a claim: so both are of the same one, unless it
+ * has been reached. */
+static inline bool gr_cell_claimed_by(const gr_cell *c, unsigned seat, uint64_t *claimed) {
+	*claimed = atomic_load(&c->claimed);
+	return atomic_load(&c->seat) == seat;
+}
+/* fulfils a claim whose writer will not; only the host of its reaper, or its own when its context
+ * is gone */
+static inline void gr_cell_complete(gr_cell *c, uint64_t claimed, bool payload) {
+	uint64_t seen = atomic_load(&c->value);
 	if ((int64_t)(seen - claimed) >= 0) return;
 	if (payload) atomic_store(&c->voided, claimed); /* before the streams go on */
 	while ((int64_t)(seen - claimed) < 0 && !atomic_compare_exchange_weak(&c->value, &seen, claimed)) {}
 }
 /* completes what a seat has claimed and not reached: step 1b of Reap */
 static inline void gr_cells_complete(gr_cell *cells, uint64_t slots, uint64_t done, unsigned seat) {
+	uint64_t claimed;
 	for (uint64_t i = 0; i < slots + done; i++)
-		if (atomic_load(&cells[i].seat) == seat) gr_cell_complete(&cells[i], i < slots);
+		if (gr_cell_claimed_by(&cells[i], seat, &claimed)) gr_cell_complete(&cells[i], claimed, i < slots);
 }
 
 /* ---- the context ---- */
@@ -172,9 +180,8 @@ static inline int gr_gpu_wait_for(gr_gpu *g, gr_stream s, const gr_cell *c, uint
 static inline int gr_gpu_await(gr_gpu *g, gr_stream s, const gr_cell *c) {
 	return gr_gpu_wait_for(g, s, c, atomic_load(&c->claimed));
 }
-/* waits on the host until the cell has reached its claim: nearly always at once */
-static inline int gr_gpu_settle(gr_gpu *g, const gr_cell *c) {
-	uint64_t claimed = atomic_load(&c->claimed);
+/* waits on the host until the cell has reached a claim: nearly always at once */
+static inline int gr_gpu_settle(gr_gpu *g, const gr_cell *c, uint64_t claimed) {
 	for (int i = 0; !gr_cell_reached(c, claimed); i++) {
 		struct timespec pause = {0, i < 1000 ? 20000 : 200000};
 		int poison = atomic_load(&g->poison);
@@ -187,9 +194,9 @@ static inline int gr_gpu_settle(gr_gpu *g, const gr_cell *c) {
 /* claims a cell for what was enqueued on s before */
 static inline int gr_gpu_claim(gr_gpu *g, gr_stream s, gr_cell *c, unsigned seat) {
 	if (!gr_gpu_timeline(g)) return g->cuda->stream_synchronize(s);
-	int error = gr_gpu_settle(g, c);
-	if (error) return error;
 	uint64_t claimed = atomic_load(&c->claimed);
+	int error = gr_gpu_settle(g, c, claimed);
+	if (error) return error;
 	atomic_store(&c->seat, seat);
 	atomic_store(&c->claimed, claimed + 1); /* before the enqueue: who dies in between is repaired */
 	error = g->cuda->write64(s, gr_gpu_device(g, c), claimed + 1, 0);
@@ -327,17 +334,17 @@ static inline int gr_gpu_synchronize(gr_gpu *g, gr_stream s) {
 }
 /* waits on the host until the payload of a message is there; 0, GR_GPU_VOIDED or an error */
 static inline int gr_gpu_arrived(gr_gpu *g, uint64_t i) {
-	int error = gr_gpu_settle(g, gr_gpu_ready(g, i));
+	int error = gr_gpu_settle(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
 	if (!error && gr_cell_void(gr_gpu_ready(g, i))) error = GR_GPU_VOIDED;
 	return error;
 }
 /* before a seat is left: waits until all it has claimed is reached, or completes it when the
  * context is gone */
 static inline void gr_gpu_drain(gr_gpu *g, unsigned seat) {
-	uint64_t done = g->queue ? g->slots : g->lanes;
+	uint64_t claimed, done = g->queue ? g->slots : g->lanes;
 	for (uint64_t i = 0; i < g->slots + done; i++) {
 		gr_cell *c = g->cells + i;
-		if (atomic_load(&c->seat) == seat && gr_gpu_settle(g, c)) gr_cell_complete(c, i < g->slots);
+		if (gr_cell_claimed_by(c, seat, &claimed) && gr_gpu_settle(g, c, claimed)) gr_cell_complete(c, claimed, i < g->slots);
 	}
 }
 #endif
