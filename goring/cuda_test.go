@@ -590,7 +590,7 @@ func TestVoidMessages(t *testing.T) {
 	void := func(i uint64) {
 		c := r.cell(r.sb.ReadyCell(i))
 		c.value.Store(c.claimed.Load() - 1) // the device did not come so far
-		c.complete(true)
+		c.complete(c.claimed.Load(), true)
 	}
 	m, err := c.Read(t.Context())
 	if err != nil {

@@ -4,6 +4,7 @@
 // and no figure means anything.
 //
 //	gpu [-mib 16] [-seconds 2]
+//	gpu -cost 1000000   with a driver that does nothing, see run.sh
 package main
 
 import (
@@ -34,10 +35,13 @@ type figures struct {
 func main() {
 	mib := flag.Int("mib", 16, "MiB of a message")
 	seconds := flag.Float64("seconds", 2, "for how long each is measured")
+	messages := flag.Int("cost", 0, "measure what so many messages cost the processor instead")
 	peer := flag.String("peer", "", "the ring to answer on, and its echo")
 	flag.Parse()
 	var err error
-	if *peer != "" {
+	if *messages > 0 {
+		err = cost(*messages)
+	} else if *peer != "" {
 		err = answer(*peer)
 	} else {
 		err = measure(*mib<<20, time.Duration(*seconds*float64(time.Second)))

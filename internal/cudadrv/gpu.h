@@ -132,6 +132,12 @@ static inline bool gr_cell_claimed_by(const gr_cell *c, unsigned seat, uint64_t 
 	*claimed = atomic_load(&c->claimed);
 	return atomic_load(&c->seat) == seat;
 }
+/* says that seat will write value. Whoever sees the claim sees whose it is; who gets the slot sees
+ * both, for they are before the store of the word. */
+static inline void gr_cell_undertake(gr_cell *c, unsigned seat, uint64_t value) {
+	atomic_store_explicit(&c->seat, seat, memory_order_relaxed);
+	atomic_store_explicit(&c->claimed, value, memory_order_release);
+}
 /* fulfils a claim whose writer will not; only the host of its reaper, or its own when its context
  * is gone */
 static inline void gr_cell_complete(gr_cell *c, uint64_t claimed, bool payload) {
@@ -197,8 +203,7 @@ static inline int gr_gpu_claim(gr_gpu *g, gr_stream s, gr_cell *c, unsigned seat
 	uint64_t claimed = atomic_load(&c->claimed);
 	int error = gr_gpu_settle(g, c, claimed);
 	if (error) return error;
-	atomic_store(&c->seat, seat);
-	atomic_store(&c->claimed, claimed + 1); /* before the enqueue: who dies in between is repaired */
+	gr_cell_undertake(c, seat, claimed + 1); /* before the enqueue: who dies in between is repaired */
 	error = g->cuda->write64(s, gr_gpu_device(g, c), claimed + 1, 0);
 	if (error) atomic_store(&c->claimed, claimed); /* the slot is still ours: nobody has seen it */
 	return error;
@@ -312,8 +317,7 @@ static inline int gr_gpu_advance(gr_gpu *g, gr_stream s, uint64_t lane, unsigned
 	gr_cell *c = gr_gpu_done(g, lane);
 	if (gr_gpu_timeline(g)) {
 		uint64_t was = atomic_load(&c->claimed);
-		atomic_store(&c->seat, seat);
-		atomic_store(&c->claimed, x);
+		gr_cell_undertake(c, seat, x);
 		error = g->cuda->write64(s, gr_gpu_device(g, c), x, 0);
 		if (error) atomic_store(&c->claimed, was);
 	} else {
