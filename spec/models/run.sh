@@ -100,11 +100,11 @@ check() { # NUMBER MODEL WHEN VERDICT OPTION...
 	[ "$want" = holds ] || { [ "$got" = "$want" ] && got="caught: $got"; want="caught: $want"; }
 	[ "$got" = "$want" ] || { echo "$model $*" >>"$work/failed"; got="FAILED: $got, must be: $want"; }
 	printf '%.0f\n' "${states:-0}" >>"$work/states"
-	printf '%-11s %-50s %9.0f %6s %7s  %s\n' "$model" "$*" "${states:-0}" "${depth:-?}" "${seconds:-?}" "$got"
+	printf '%-13s %-50s %9.0f %6s %7s  %s\n' "$model" "$*" "${states:-0}" "${depth:-?}" "${seconds:-?}" "$got"
 }
 
 check_table
-printf '%-11s %-50s %9s %6s %7s  %s\n' model options states depth seconds verdict
+printf '%-13s %-50s %9s %6s %7s  %s\n' model options states depth seconds verdict
 number=0
 while read -r model when verdict options; do
 	wanted "$model" "$when" || continue
