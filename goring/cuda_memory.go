@@ -399,16 +399,19 @@ func (c cell) isVoid() bool {
 	return claimed != 0 && c.voided.Load() == claimed
 }
 
-// startLane makes the cell of a broadcast consumer in seat n that of somebody who has come
-// as far as its cursor.
-func (r *Ring) startLane(n int) {
-	if !r.sb.GPU() || r.sb.Mode != layout.ModeBroadcast || n <= r.sb.MaxProducers {
-		return
-	}
-	cursor := r.seatWords(n).cursor.Load()
+// hasLane reports whether seat n has a cell of its own: a broadcast consumer's of a GPU ring.
+func (r *Ring) hasLane(n int) bool {
+	return r.sb.GPU() && r.sb.Mode == layout.ModeBroadcast && n > r.sb.MaxProducers
+}
+
+// startLane makes the cell of seat n that of somebody who has come as far as he returns: as
+// head, or as his predecessor, who may have read a message that head does not count yet.
+func (r *Ring) startLane(n int, head uint64) uint64 {
 	c := r.cell(r.sb.DoneCell(uint64(n - r.sb.MaxProducers - 1)))
-	c.value.Store(cursor)
-	c.claimed.Store(cursor)
+	at := max(head, c.claimed.Load())
+	c.value.Store(at)
+	c.claimed.Store(at)
+	return at
 }
 
 // bootID is of this run of the machine.

@@ -144,12 +144,11 @@ func (r *Ring) holders(first, last int) string {
 // enter fills seat n's entry; its lock is held. The order of the stores is the spec's.
 func (r *Ring) enter(n int, as string) {
 	r.reap(n) // the one before may have died here
-	seat, head := r.seatWords(n), r.slots.head
+	seat := r.seatWords(n)
 	seat.epoch.Add(1)
 	seat.flags.Store(0)
 	seat.lost.Store(0)
-	seat.cursor.Store(head.Load())
-	r.startLane(n)
+	r.startCursor(n)
 	layout.PutParticipant(r.participant(n), layout.Participant{
 		PID:       uint32(os.Getpid()),
 		StartTime: startTime(),
@@ -158,8 +157,16 @@ func (r *Ring) enter(n int, as string) {
 	})
 	seat.progress.Store(monotonic())
 	seat.state.Store(layout.PartInUse) // before the first word is touched
-	seat.cursor.Store(head.Load())     // a producer that did not see the seat yet may have gone on
-	r.startLane(n)
+	r.startCursor(n)                   // a producer that did not see the seat yet may have gone on
+}
+
+// startCursor puts a consumer's cursor behind the newest message.
+func (r *Ring) startCursor(n int) {
+	at := r.slots.head.Load()
+	if r.hasLane(n) {
+		at = r.startLane(n, at)
+	}
+	r.seatWords(n).cursor.Store(at)
 }
 
 // seatWords are the words of a seat that other participants read.

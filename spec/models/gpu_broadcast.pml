@@ -7,13 +7,13 @@
  *   producer     gate; of each consumer await the smaller of claimed and h-S+1; await ready;
  *                copy; claim ready; READY(h); head = h + 1
  *   consumer     await ready; read; claimed = x; enqueue the write of x; cursor = x
- *   join         cursor = head; value = claimed = cursor; state = 1; the three again
+ *   join         x = the larger of head and claimed; value = x; claimed = x; cursor = x;
+ *                state = 1; the same again
  *
  * Every load and store of a cursor, a seat or a cell is one step, and a process may die before
  * each. Consumers join and leave at any moment, JOINS times in all.
  *
- * Checked: as in gpu_queue.pml; and a cell that a joiner sets back, to a head that lags, is
- * awaited by nobody at a higher value.
+ * Checked: as in gpu_queue.pml.
  *
  * Options (default): NC(1) S(2) N(3) JOINS(1); CRASHP, CRASHC, CRASHR; SHARED the producer and
  *   the first consumer are streams of one process on one hardware queue, and do not die.
@@ -61,7 +61,6 @@
 #define min(a,b) ((a) < (b) -> (a) : (b))
 
 byte W[S], holds[S], head, cursor[PN+1], joins = JOINS;
-byte wanted[CELLS];             /* ghost: the largest value of a lane that a stream was to wait for */
 byte crashP = CRASHP, crashC = CRASHC, crashR = CRASHR;
 
 #define MORTAL (!SHARES && me <= 2)
@@ -109,7 +108,7 @@ gate:
 #else
             DO(crashP, id = min(claimed[lane(k)], h + 1 - S));
 #endif
-            DO(crashP, d_step { if :: !reached(lane(k), id) -> wanted[lane(k)] = id; enqueue(WAIT, lane(k), id, 0) :: else fi; k++; id = 0 })
+            DO(crashP, d_step { if :: !reached(lane(k), id) -> enqueue(WAIT, lane(k), id, 0) :: else fi; k++; id = 0 })
        :: else -> k = 0; break
        od
   :: else
@@ -130,18 +129,28 @@ out:
   h = 0
 }
 
-/* sets a lane to the cursor of who has just joined it */
+/* cursor and cell of who joins: head may lag behind where the predecessor got to */
 inline start_lane() {
-#ifdef M_LANECLAIMFIRST         /* claimed before value: who dies in between owes it for ever */
+#if defined(M_SETBACK) || defined(M_KEEPVALUE)
+  DO(crashC, t = head);
+#else
+  DO(crashC, d_step { t = head; if :: t < claimed[lane(me)] -> t = claimed[lane(me)] :: else fi });
+#endif
+#if defined(M_LANECLAIMFIRST)   /* claimed before value: who dies in between owes it for ever */
   DO(crashC, claimed[lane(me)] = t);
   DO(crashC, value[lane(me)] = t)
-#elif defined(M_KEEPVALUE)      /* a cell must not go back: but then it says more than its reader does */
+#elif defined(M_SETBACK)        /* the cell goes back to head: who dies in between owes what it was */
+  DO(crashC, value[lane(me)] = t);
+  DO(crashC, claimed[lane(me)] = t)
+#elif defined(M_KEEPVALUE)      /* the cell stays, and says more than its reader has done */
   DO(crashC, d_step { if :: t > value[lane(me)] -> value[lane(me)] = t :: else fi });
   DO(crashC, claimed[lane(me)] = t)
 #else
-  DO(crashC, d_step { assert(t >= value[lane(me)] || t >= wanted[lane(me)]); value[lane(me)] = t });
+  DO(crashC, d_step { assert(t >= value[lane(me)]); value[lane(me)] = t });
   DO(crashC, claimed[lane(me)] = t)
 #endif
+  ;
+  DO(crashC, cursor[me] = t)
 }
 
 proctype Consumer(byte me) {
@@ -150,14 +159,10 @@ proctype Consumer(byte me) {
 died:
   atomic { die(); t = 0; f = 0 };
 start:
-  if :: joins > 0 -> joins-- :: true -> goto away fi;
+  if :: d_step { joins > 0 -> joins-- } :: true -> goto away fi;
   atomic { sit() };
-  DO(crashC, t = head);
-  DO(crashC, cursor[me] = t);
   start_lane();
   DO(crashC, used[me] = 1);
-  DO(crashC, t = head);
-  DO(crashC, cursor[me] = t);
   start_lane();
 next:
   if
