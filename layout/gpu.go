@@ -79,11 +79,17 @@ func (g *GPUBlock) Encode(dst []byte) {
 
 // ParseGPU checks and decodes the GPU block of the ring of s; b is a private copy.
 func (s *Superblock) ParseGPU(b []byte) (g GPUBlock, err error) {
-	if len(b) < GPUBlockSize || le.Uint32(b) != GPUMagic || le.Uint16(b[GPUOffSize:]) != GPUBlockSize {
-		return g, fmt.Errorf("the GPU block is none: %w", ErrGeometry)
+	if len(b) < GPUBlockSize {
+		return g, fmt.Errorf("%d bytes, a GPU block has %d: %w", len(b), GPUBlockSize, ErrTruncated)
+	}
+	if le.Uint32(b) != GPUMagic {
+		return g, fmt.Errorf("magic of the GPU block is % x: %w", b[:4], ErrGeometry)
 	}
 	if v := le.Uint16(b[GPUOffVersion:]); v != GPUVersion {
 		return g, fmt.Errorf("GPU block of version %d, this library knows %d: %w", v, GPUVersion, ErrVersion)
+	}
+	if n := le.Uint16(b[GPUOffSize:]); n != GPUBlockSize {
+		return g, fmt.Errorf("size of the GPU block is %d: %w", n, ErrGeometry)
 	}
 	if got, want := checksum(b[:GPUOffCRC]), le.Uint32(b[GPUOffCRC:]); got != want {
 		return g, fmt.Errorf("GPU block: CRC32C %08x, recorded %08x: %w", got, want, ErrChecksum)
@@ -98,7 +104,9 @@ func (s *Superblock) ParseGPU(b []byte) (g GPUBlock, err error) {
 	return g, firstBroken([]rule{
 		{g.Memory >= MemoryIPC && g.Memory <= MemoryHost && inDevice == (g.Memory != MemoryHost), "memory of the GPU block", uint64(g.Memory)},
 		{g.Sync <= SyncTimeline, "sync of the GPU block", uint64(g.Sync)},
-		{!inDevice || g.Allocation%GPUAllocation == 0 && g.Allocation>>62 == 0 && g.Allocation >= s.Slots*s.DataStride, "allocation of the GPU block", g.Allocation},
+		{g.Allocation%GPUAllocation == 0 && g.Allocation>>62 == 0, "allocation of the GPU block", g.Allocation},
+		{!inDevice || g.Allocation >= s.Slots*s.DataStride, "allocation of the GPU block", g.Allocation},
+		{inDevice || g.Allocation == 0, "allocation of the GPU block", g.Allocation},
 	})
 }
 

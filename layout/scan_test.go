@@ -108,11 +108,14 @@ func FuzzParse(f *testing.F) {
 		}
 		// Whatever was accepted must lie inside the file.
 		last := sb.HeaderOff + sb.Slots*sb.HeaderStride
-		if !sb.Inline() {
+		if !sb.Inline() && !sb.InDevice() {
 			last = sb.DataOff + sb.Slots*sb.DataStride
 		}
 		if last > size || sb.InfoOff+uint64(sb.InfoLen) > sb.HeaderOff || sb.DataStride < sb.SlotBytes {
 			t.Fatalf("accepted %+v in %d bytes", sb, size)
+		}
+		if sb.GPU() && (sb.GPUOff < sb.InfoOff+uint64(sb.InfoLen) || max(sb.DoneCell(sb.DoneCells()), sb.GPUOff+sb.GPUSize) > sb.HeaderOff || sb.Inline()) {
+			t.Fatalf("accepted %+v for a GPU", sb)
 		}
 	})
 }

@@ -151,7 +151,7 @@ func TestUnknownFeatures(t *testing.T) {
 		want   error
 	}{
 		{func(s *Superblock) { s.Incompat = 1 << 31 }, ErrFeature},
-		{func(s *Superblock) { s.Incompat = IncompatCUDA }, ErrFeature},
+		{func(s *Superblock) { s.Incompat = IncompatCUDA }, ErrGeometry}, // known, but there is no GPU block
 		{func(s *Superblock) { s.ROCompat = 2 }, nil},
 		{func(s *Superblock) { s.Compat = 1 << 31 }, nil},
 		{func(s *Superblock) { s.Minor = 65535 }, nil},
@@ -176,6 +176,9 @@ func TestPlansThatCannotBe(t *testing.T) {
 		"max_meta is 70000,": func(p *Plan) { p.MaxMeta = 70000 },
 		"max_meta is -2,":    func(p *Plan) { p.MaxMeta = -2 },
 		"mode is mode(7),":   func(p *Plan) { p.Mode = 7 },
+		"producers is 2,":    func(p *Plan) { p.Mode, p.MaxProducers = ModeBroadcast, 2 },
+		"placement is 3,":    func(p *Plan) { p.Placement = 3 },
+		"timestamps is 3,":   func(p *Plan) { p.Timestamps = 3 },
 	} {
 		p := small()
 		change(&p)

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
@@ -25,6 +26,7 @@ type vector struct {
 	Seats       []vectorSeat
 	Words       map[string]uint64
 	Superblock  map[string]uint32
+	GPU         *vectorGPU
 	Refused     string
 }
 
@@ -39,10 +41,11 @@ type vectorRing struct {
 	MaxMeta              *int `json:"max_meta"`
 	Timestamps           *bool
 	User                 map[string]any
+	Mode, Memory         string
 }
 
 type vectorSlot struct {
-	Index, Lap, Owner          uint64
+	Index, Lap, Owner, Len     uint64
 	State, Payload, Fill, Meta string
 	Tag                        uint64
 	TimestampNS                int64 `json:"timestamp_ns"`
@@ -50,6 +53,20 @@ type vectorSlot struct {
 	Tensor                     *struct {
 		DType int
 		Shape []int
+	}
+}
+
+// vectorGPU is what a GPU ring has beside others; Block are fields of the block that are wrong.
+type vectorGPU struct {
+	Sync, Device, Boot, Handle string
+	Allocation                 uint64
+	Driver, State              uint32
+	Exporter                   uint32 `json:"exporter_pid"`
+	Block                      map[string]uint64
+	Cells                      []struct {
+		Ready, Done            *uint64
+		Value, Claimed, Voided uint64
+		Seat                   uint32
 	}
 }
 
@@ -85,7 +102,12 @@ func (v vectorRing) plan(t testing.TB) Plan {
 	if kind == KindArray {
 		s.ItemSize, _ = DTypeSize(v.DType)
 	}
-	p := Plan{Name: "golden", Schema: s, Mode: ModeQueue, Slots: v.Slots, MaxProducers: max(v.Producers, 1), MaxConsumers: max(v.Consumers, 1),
+	mode, err := ParseMode(cmp.Or(v.Mode, "queue"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memories := map[string]Memory{"": 0, "device": MemoryIPC, "pinned": MemoryHost}
+	p := Plan{Name: "golden", Schema: s, Mode: mode, Memory: memories[v.Memory], Slots: v.Slots, MaxProducers: max(v.Producers, 1), MaxConsumers: max(v.Consumers, 1),
 		MaxMeta: Auto, User: v.User, CreatedNS: 1700000000000000000, Creator: Creator{Lang: "spec", Version: "1.0", Program: "golden", Host: "-", PID: 1}}
 	copy(p.UUID[:], "goring-golden-v1")
 	if v.MaxMeta != nil {
@@ -123,9 +145,12 @@ func (v vector) segment(t testing.TB) []byte {
 	seg := make([]byte, sb.TotalSize)
 	sb.Encode(seg)
 	copy(seg[sb.InfoOff:], info)
-	offsets := map[string]int{"put_hint": OffPutHint, "take_hint": OffTakeHint, "requeue_gen": OffRequeueGen, "shutdown": OffShutdown}
+	offsets := map[string]int{"put_hint": OffPutHint, "take_hint": OffTakeHint, "requeue_gen": OffRequeueGen, "head": OffHead, "shutdown": OffShutdown}
 	for word, value := range v.Words {
 		le.PutUint64(seg[offsets[word]:], value)
+	}
+	if v.GPU != nil {
+		v.GPU.put(t, &sb, v.Ring.plan(t).Memory, seg)
 	}
 	for _, s := range v.Seats {
 		e := seg[sb.Participant(s.Seat):][:ParticipantSize]
@@ -139,22 +164,76 @@ func (v vector) segment(t testing.TB) []byte {
 	return seg
 }
 
+func unhex(t testing.TB, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// block is the block as it should be.
+func (g *vectorGPU) block(t testing.TB, memory Memory) GPUBlock {
+	t.Helper()
+	b := GPUBlock{Memory: memory, Allocation: g.Allocation, Driver: g.Driver, Exporter: g.Exporter}
+	if g.Sync == "timeline" {
+		b.Sync = SyncTimeline
+	}
+	copy(b.Device[:], unhex(t, g.Device))
+	copy(b.Boot[:], unhex(t, g.Boot))
+	copy(b.Handle[:], unhex(t, g.Handle))
+	return b
+}
+
+func (g *vectorGPU) put(t testing.TB, sb *Superblock, memory Memory, seg []byte) {
+	t.Helper()
+	b := seg[sb.GPUOff:]
+	block := g.block(t, memory)
+	block.Encode(b)
+	crc := uint32(0)
+	for field, value := range g.Block {
+		switch field {
+		case "magic":
+			le.PutUint32(b, uint32(value))
+		case "version":
+			le.PutUint16(b[GPUOffVersion:], uint16(value))
+		case "memory":
+			le.PutUint32(b[GPUOffMemory:], uint32(value))
+		case "crc":
+			crc = uint32(value)
+		default:
+			t.Fatalf("field %q of the GPU block", field)
+		}
+	}
+	if crc == 0 {
+		crc = checksum(b[:GPUOffCRC])
+	}
+	le.PutUint32(b[GPUOffCRC:], crc)
+	le.PutUint32(b[GPUOffState:], g.State)
+	for _, c := range g.Cells {
+		at := uint64(0)
+		if c.Ready != nil {
+			at = sb.ReadyCell(*c.Ready)
+		} else {
+			at = sb.DoneCell(*c.Done)
+		}
+		le.PutUint64(seg[at+GPUCellValue:], c.Value)
+		le.PutUint64(seg[at+GPUCellClaimed:], c.Claimed)
+		le.PutUint64(seg[at+GPUCellVoided:], c.Voided)
+		le.PutUint32(seg[at+GPUCellSeat:], c.Seat)
+	}
+}
+
 func (s vectorSlot) put(t testing.TB, sb *Superblock, seg []byte) {
 	t.Helper()
-	unhex := func(text string) []byte {
-		b, err := hex.DecodeString(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
 	h := seg[sb.HeaderOff+s.Index*sb.HeaderStride:]
-	payload, meta := unhex(s.Payload), unhex(s.Meta)
+	payload, meta := unhex(t, s.Payload), unhex(t, s.Meta)
 	if s.Fill != "" {
-		payload = bytes.Repeat(unhex(s.Fill), int(sb.SlotBytes)/4)
+		payload = bytes.Repeat(unhex(t, s.Fill), int(sb.SlotBytes)/4)
 	}
 	le.PutUint64(h[SlotWord:], s.Lap<<8|s.Owner<<2|stateByName[s.State])
-	le.PutUint32(h[SlotLen:], uint32(len(payload)))
+	le.PutUint32(h[SlotLen:], uint32(max(uint64(len(payload)), s.Len)))
 	le.PutUint16(h[SlotMetaLen:], uint16(len(meta)))
 	h[SlotRedelivered] = s.Redelivered
 	le.PutUint64(h[SlotTimestamp:], uint64(s.TimestampNS))
@@ -167,7 +246,9 @@ func (s vectorSlot) put(t testing.TB, sb *Superblock, seg []byte) {
 		}
 		d.Put(h[SlotTensor:])
 	}
-	copy(seg[sb.DataOff+s.Index*sb.DataStride:], payload)
+	if !sb.InDevice() {
+		copy(seg[sb.DataOff+s.Index*sb.DataStride:], payload)
+	}
 }
 
 func golden(t testing.TB, name string) []byte {
@@ -206,10 +287,16 @@ func TestGoldenSegmentsAreWhatWeWrite(t *testing.T) {
 }
 
 func TestGoldenSegmentsAreReadAsSaid(t *testing.T) {
-	refusals := map[string]error{"": nil, "version": ErrVersion, "feature": ErrFeature}
+	refusals := map[string]error{"": nil, "version": ErrVersion, "feature": ErrFeature, "checksum": ErrChecksum, "geometry": ErrGeometry}
 	for _, v := range vectors(t) {
 		seg := golden(t, v.Name)
 		sb, err := Parse(seg, uint64(len(seg)))
+		if v.GPU != nil && err == nil {
+			var block GPUBlock
+			if block, err = sb.ParseGPU(seg[sb.GPUOff:]); err == nil && block != v.GPU.block(t, block.Memory) {
+				t.Errorf("%s: the GPU block reads as %+v", v.Name, block)
+			}
+		}
 		if !errors.Is(err, refusals[v.Refused]) {
 			t.Errorf("%s: error %v, want %v", v.Name, err, refusals[v.Refused])
 		}

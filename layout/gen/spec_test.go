@@ -26,40 +26,54 @@ func section(t *testing.T, spec, from, to string) string {
 	return text
 }
 
-// What the spec says is the law; what the generated files say must be the same.
-func TestConstantsAreThoseOfTheSpec(t *testing.T) {
+func readSpec(t *testing.T) string {
+	t.Helper()
 	b, err := os.ReadFile("../../spec/LAYOUT.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := string(b)
+	return string(b)
+}
+
+// constants are the generated ones by name.
+func constants() map[string]uint64 {
 	values := map[string]uint64{}
 	for _, g := range groups {
 		for _, c := range g.values {
 			values[c.name] = c.value
 		}
 	}
-	seen := 0
-	check := func(text, prefix string) {
-		for _, m := range row.FindAllStringSubmatch(text, -1) {
-			name := prefix + strings.ToUpper(m[2])
-			if m[2] == "reserved" {
-				continue
-			}
-			seen++
-			got, ok := values[name]
-			if !ok { // participants' times go by their names without the unit
-				got, ok = values[strings.TrimSuffix(name, "_NS")]
-			}
-			if strconv.FormatUint(got, 10) != m[1] || !ok {
-				t.Errorf("%s is %d, the spec says %s", name, got, m[1])
-			}
+	return values
+}
+
+// checkOffsets holds the constants with a prefix against the tables in text, and counts rows.
+func checkOffsets(t *testing.T, text, prefix string) (rows int) {
+	t.Helper()
+	values := constants()
+	for _, m := range row.FindAllStringSubmatch(text, -1) {
+		name := prefix + strings.ToUpper(m[2])
+		if m[2] == "reserved" {
+			continue
+		}
+		rows++
+		got, ok := values[name]
+		if !ok { // participants' times go by their names without the unit
+			got, ok = values[strings.TrimSuffix(name, "_NS")]
+		}
+		if strconv.FormatUint(got, 10) != m[1] || !ok {
+			t.Errorf("%s is %d, the spec says %s", name, got, m[1])
 		}
 	}
-	check(section(t, spec, "## 2. Superblock", "## 3. Participants"), "OFF_")
-	check(section(t, spec, "## 3. Participants", "## 4. Slot header"), "PART_")
-	if want := 30 + 9 + 10; seen != want {
-		t.Errorf("the tables have %d rows, want %d", seen, want)
+	return rows
+}
+
+// What the spec says is the law; what the generated files say must be the same.
+func TestConstantsAreThoseOfTheSpec(t *testing.T) {
+	spec := readSpec(t)
+	rows := checkOffsets(t, section(t, spec, "## 2. Superblock", "## 3. Participants"), "OFF_") +
+		checkOffsets(t, section(t, spec, "## 3. Participants", "## 4. Slot header"), "PART_")
+	if want := 30 + 9 + 10; rows != want {
+		t.Errorf("the tables have %d rows, want %d", rows, want)
 	}
 
 	text := section(t, spec, "Codes of the tensor descriptor:", "\n**Metadata**")
