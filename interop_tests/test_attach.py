@@ -35,7 +35,8 @@ def test_every_bit(crew, folder, attach, lang):
 FIELDS = [
     ("major", [0, 2, 256, 65535], "version"),
     ("minor", [1, 65535], "ok"),
-    ("incompat", [1, 2, 1 << 31, 2**32 - 1], "feature"),
+    ("incompat", [2, 1 << 31, 2**32 - 1], "feature"),
+    ("incompat", [1], "geometry"),  # a GPU ring, but without a GPU block
     ("compat", [1, 2**32 - 1], "ok"),
     ("superblock_size", [0, 4095, 8192, 2**32 - 1], "geometry"),
     ("kind", [0, 5, 255], "geometry"),

@@ -14,6 +14,15 @@ from peers import hexed
 VECTORS = Path(__file__).parent.parent / "spec" / "vectors"
 INDEX = {v["name"]: v for v in json.loads((VECTORS / "index.json").read_text("utf-8"))}
 GOOD = [n for n, v in INDEX.items() if "refused" not in v]
+#: A GPU ring may be looked at without a driver, but not be joined.
+JOINED = [n for n in GOOD if "gpu" not in INDEX[n]]
+
+
+def verdict(lang: str, vector: str) -> str:
+    """What an implementation says to a golden segment; C's knows nothing of CUDA."""
+    if lang == "c" and "gpu" in INDEX[vector]:
+        return "feature"
+    return INDEX[vector].get("refused", "ok")
 
 
 def reference():
@@ -46,7 +55,7 @@ def test_all_are_here():
 @pytest.mark.parametrize("vector", INDEX)
 def test_opened_or_refused(opened, lang, vector):
     _, reply = opened(lang, vector)
-    assert reply.error == INDEX[vector].get("refused", "ok"), reply
+    assert reply.error == verdict(lang, vector), reply
 
 
 @every_full_lang
@@ -89,7 +98,7 @@ def expected(vector: dict) -> list[dict[str, str]]:
 
 
 @every_lang
-@pytest.mark.parametrize("vector", GOOD)
+@pytest.mark.parametrize("vector", JOINED)
 def test_messages(opened, lang, vector):
     peer, _ = opened(lang, vector)
     peer.must("consumer r")
@@ -102,7 +111,7 @@ def test_messages(opened, lang, vector):
     assert reply.error == ("end" if INDEX[vector].get("words", {}).get("shutdown") else "empty")
 
 
-@pytest.mark.parametrize("vector", GOOD)
+@pytest.mark.parametrize("vector", JOINED)
 def test_our_maker_and_the_reference_agree(vector):
     """The segments of all other tests are laid out as the golden ones are."""
     ring = INDEX[vector]["ring"]
