@@ -2,6 +2,8 @@
 //! of its orders: then loom must find the failure. See README.md for what this shows.
 
 #[cfg(test)]
+mod cells;
+#[cfg(test)]
 mod overwrite;
 #[cfg(test)]
 mod queue;
