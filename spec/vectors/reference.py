@@ -67,8 +67,11 @@ def info_block(ring: dict[str, Any]) -> tuple[bytes, int]:
 
 def done_cells(ring: dict[str, Any]) -> int:
     """How many cells the consumers of a GPU ring write (section 11)."""
-    by_mode = {"queue": ring["slots"], "broadcast": ring.get("consumers", 1), "overwrite": 0}
-    return by_mode[ring.get("mode", "queue")]
+    mode = ring.get("mode", "queue")
+    done: int = {"queue": ring["slots"], "broadcast": ring.get("consumers", 1), "overwrite": 0}[
+        mode
+    ]
+    return done
 
 
 def geometry(ring: dict[str, Any]) -> dict[str, Any]:
