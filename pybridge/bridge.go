@@ -64,6 +64,14 @@ type attached struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
 	Info []byte `json:"info"` // msgpack; base64 in the reply
+	GPU  *gpu   `json:"gpu"`
+}
+
+// gpu is what a GPU ring has beside other rings.
+type gpu struct {
+	Memory string `json:"memory"`
+	Sync   string `json:"sync"`
+	Device string `json:"device"` // UUID
 }
 
 func attach(r *goring.Ring, err error) (any, error) {
@@ -74,7 +82,11 @@ func attach(r *goring.Ring, err error) (any, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return attached{rings.add(r), r.FD(), r.Name(), r.Path(), info}, nil
+	a := attached{Ring: rings.add(r), FD: r.FD(), Name: r.Name(), Path: r.Path(), Info: info}
+	if g, ok := r.GPU(); ok {
+		a.GPU = &gpu{g.Memory.String(), g.Sync.String(), g.Device}
+	}
+	return a, nil
 }
 
 // Close detaches from a ring. The handle is dead afterwards.
@@ -109,7 +121,8 @@ func UnlinkRing(ring int64) string {
 }
 
 // Join takes a seat; role is producer or consumer, as names it for people. Replies
-// with the seat's number and the locked descriptor, which is the caller's from here.
+// with the seat's number and the locked descriptor, which is the caller's from here, as is
+// the reference to the memory of a GPU ring, whose address gpu is.
 func Join(ring int64, role, as string) string {
 	return with(ring, func(r *goring.Ring) (any, error) {
 		number, ok := map[string]goring.Role{"producer": goring.RoleProducer, "consumer": goring.RoleConsumer}[role]
@@ -120,7 +133,7 @@ func Join(ring int64, role, as string) string {
 		if err != nil {
 			return nil, err
 		}
-		return map[string]int{"seat": s.Number(), "fd": s.Detach()}, nil
+		return map[string]any{"seat": s.Number(), "gpu": s.GPU(), "fd": s.Detach()}, nil
 	})
 }
 

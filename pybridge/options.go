@@ -19,6 +19,10 @@ type createOptions struct {
 	MaxMeta    *int           `json:"max_meta"`
 	Timestamps *bool          `json:"timestamps"`
 	Placement  string         `json:"placement"` // "", inline, separate
+	Device     *int           `json:"device"`    // CUDA ordinal
+	Memory     string         `json:"memory"`    // "", device, host
+	Sync       string         `json:"sync"`      // "", timeline, host
+	Prober     []string       `json:"prober"`    // command that loads this library
 	Dir        string         `json:"dir"`
 	Group      *int           `json:"group"`
 	User       string         `json:"user"` // base64 of msgpack, or ""
@@ -91,6 +95,11 @@ func parseCreate(text string) (s layout.Schema, opts []goring.Option, err error)
 	default:
 		return s, nil, fmt.Errorf("placement %q is neither inline nor separate: %w", o.Placement, goring.ErrOption)
 	}
+	gpu, err := o.gpu()
+	if err != nil {
+		return s, nil, err
+	}
+	opts = append(opts, gpu...)
 	if o.Group != nil {
 		opts = append(opts, goring.Group(*o.Group))
 	}
@@ -102,6 +111,32 @@ func parseCreate(text string) (s layout.Schema, opts []goring.Option, err error)
 		opts = append(opts, goring.User(user))
 	}
 	return s, append(opts, in(o.Dir)...), nil
+}
+
+// gpu are the options of a ring on a GPU, none for other rings.
+func (o *createOptions) gpu() (opts []goring.Option, err error) {
+	if o.Device != nil {
+		opts = append(opts, goring.CUDA(*o.Device), goring.ProbeWith(o.Prober...))
+	}
+	switch o.Memory {
+	case "":
+	case "device":
+		opts = append(opts, goring.CUDAMemory(layout.MemoryIPC))
+	case "host":
+		opts = append(opts, goring.CUDAMemory(layout.MemoryHost))
+	default:
+		return nil, fmt.Errorf("memory %q is neither device nor host: %w", o.Memory, goring.ErrOption)
+	}
+	switch o.Sync {
+	case "":
+	case "timeline":
+		opts = append(opts, goring.CUDASync(layout.SyncTimeline))
+	case "host":
+		opts = append(opts, goring.CUDASync(layout.SyncHost))
+	default:
+		return nil, fmt.Errorf("sync %q is neither timeline nor host: %w", o.Sync, goring.ErrOption)
+	}
+	return opts, nil
 }
 
 func (s schema) layout() (layout.Schema, error) {

@@ -12,7 +12,8 @@ import (
 )
 
 // answer is what every function replies: a value, or the code of an error and its
-// text. Python turns codes into exceptions.
+// text, and with the code cuda the driver's own as the value. Python turns codes into
+// exceptions.
 type answer struct {
 	Value any    `json:"value"`
 	Code  string `json:"code"`
@@ -26,6 +27,8 @@ var codes = []struct {
 }{
 	{goring.ErrExist, "exists"}, {goring.ErrNotExist, "not-found"}, {os.ErrClosed, "closed"},
 	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
+	{goring.ErrCUDAUnavailable, "cuda-unavailable"}, {goring.ErrWrongDevice, "wrong-device"},
+	{goring.ErrExporterGone, "gone"}, {goring.ErrVoided, "voided"}, {goring.ErrForked, "forked"},
 	{goring.ErrName, "name"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
 	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
 	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {goring.ErrUnsealed, "unsafe"}, {os.ErrPermission, "unsafe"},
@@ -43,6 +46,16 @@ func codeOf(err error) string {
 	return "error"
 }
 
+// refusal is the answer for an error.
+func refusal(err error) answer {
+	a := answer{Code: codeOf(err), Text: err.Error()}
+	var driver *goring.CUDAError
+	if a.Code == "error" && errors.As(err, &driver) {
+		a.Code, a.Value = "cuda", map[string]any{"code": driver.Code, "name": driver.Name}
+	}
+	return a
+}
+
 // reply runs f and is its answer as JSON. A panic, which would take the interpreter
 // down, becomes an error.
 func reply(f func() (any, error)) (text string) {
@@ -53,7 +66,7 @@ func reply(f func() (any, error)) (text string) {
 	}()
 	v, err := f()
 	if err != nil {
-		return encode(answer{Code: codeOf(err), Text: err.Error()})
+		return encode(refusal(err))
 	}
 	return encode(answer{Value: v})
 }

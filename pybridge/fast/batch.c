@@ -65,6 +65,7 @@ PyObject *consumer_read_batch(ConsumerObject *c, PyObject *args, PyObject *kwarg
 	uint64_t sizes;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|Op", names, &max, &t, &wanted) || (t && parse_timeout(t, &timeout))) return NULL;
 	if (max < 1) return PyErr_Format(PyExc_ValueError, "max is %lld, want 1 or more", max);
+	if (c->c.r->gpu) return PyErr_Format(fast_hooks.Unsupported, "read_batch of a ring on a GPU: iterate, or use read() and messages()");
 	consumer_let_go(c);
 	for (;;) {
 		int r = consumer_data(c, timeout, &at, &sizes);

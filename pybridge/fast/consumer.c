@@ -8,7 +8,7 @@
  * the slot which the producer must have next, and sees when it holds that itself. */
 #include "fast.h"
 
-typedef struct { ConsumerObject *c; gr_pos at; } Look;
+typedef struct { ConsumerObject *c; gr_pos at; bool scoped, blocked; } Look;
 
 static bool take_again(ConsumerObject *c, gr_pos *at) {
 	while (c->nagain) {
@@ -21,7 +21,9 @@ static bool take_again(ConsumerObject *c, gr_pos *at) {
 }
 static bool look_data(void *arg, bool final) {
 	Look *l = arg;
-	return take_again(l->c, &l->at) || gr_take(&l->c->c, !final, &l->at);
+	if (take_again(l->c, &l->at) || gr_take(&l->c->c, !final, &l->at)) return true;
+	if (l->scoped && final) l->blocked = scoped_blocks(l->c);
+	return l->blocked;
 }
 bool consumer_take(ConsumerObject *c, gr_pos *at) {
 	if (__builtin_expect(c->nagain != 0, 0)) return take_again(c, at);
@@ -86,26 +88,59 @@ static int prebuild(ConsumerObject *c, uint64_t i) {
 
 /* ---- waiting for data ---- */
 
+/* -1 with an exception when a message was void whose view was dropped: nobody could be told then */
+static int voided(ConsumerObject *c) {
+	if (!c->seat || !c->seat->voided) return 0;
+	PyErr_Format(fast_hooks.Voided, "the producer died before the payload of message %llu had arrived: what was read of it is not to be used", (unsigned long long)c->seat->voided - 1);
+	c->seat->voided = 0;
+	return -1;
+}
+
 /* frames that iteration has handed out and nobody holds any more */
 void consumer_let_go(ConsumerObject *c) {
 	Py_CLEAR(c->copied);
+	if (c->scoped && !c->busy && !fast_forked && scoped_end(c)) PyErr_WriteUnraisable((PyObject *)c); /* and the message is still held */
 	while (c->nlag && c->table && Py_REFCNT(c->table[c->lag[0].idx].view) == 1) settle_oldest(c);
+}
+/* -2, or -1 with an exception when the ring has ended before its time */
+static int consumer_end(const ConsumerObject *c) {
+	if (!gpu_ended_early(c->c.r)) return -2;
+	PyErr_SetString(fast_hooks.ExporterGone, "the process that owns the ring's device memory has ended: make the ring anew, or have a program own it that lasts (goring gpu-hold)");
+	return -1;
+}
+static int held(void) {
+	PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
+	return -1;
+}
+/* whether the consumer itself holds the slot of its next message. On a GPU ring its cursor moves
+ * without the GIL: the shared one is looked at. */
+static bool holds_all(const ConsumerObject *c) {
+	const gr_consumer *k = &c->c;
+	if (k->owner) return atomic_load(&c->seat->held) >= k->r->slots;
+	if (c->seat->gpu && k->side == GR_GATED) return gr_number(k->r, k->pos) - atomic_load(gr_seat_cursor(k->r, k->seat)) >= k->r->slots;
+	return gr_holds_all(k);
 }
 /* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
 static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
-	Look look = {c, {0, 0}};
+	Look look = {c, {0, 0}, c->scoping && timeout != 0, false};
 	consumer_let_go(c);
-	if (gr_holds_all(&c->c) || (c->c.owner && atomic_load(&c->seat->held) >= c->c.r->slots)) {
-		PyErr_SetString(fast_hooks.Held, "the next message has no slot: it is held by a message or an array of this consumer that is still in use");
-		return -1;
-	}
+	if (holds_all(c)) return held();
 	if (gr_overrun(&c->c)) {
 		PyErr_Format(fast_hooks.CorruptError, "message %llu was written over although this consumer had not released its slot", (unsigned long long)gr_number(c->c.r, c->c.pos));
 		return -1;
 	}
 	int r = wait_until(&c->w, look_data, &look, timeout, &c->busy);
 	*at = look.at;
-	return r;
+	if (r == 1 && look.blocked) return held();
+	return r == -2 ? consumer_end(c) : r;
+}
+/* whether a message that was taken is none, because its payload never came: then it is released */
+static bool is_void(ConsumerObject *c, gr_pos at) {
+	if (!gr_cell_void(gr_gpu_ready(c->seat->gpu, at.idx)) || (c->c.side == GR_LOSSY && !gr_whole(c->c.r, at))) return false;
+	c->busy = true;
+	if (c->c.side != GR_LOSSY) seat_release(c->seat, at, 1);
+	c->busy = false;
+	return true;
 }
 /* 1 taken, 0 timed out, -1 exception set, -2 the ring has ended */
 int consumer_data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *sizes) {
@@ -116,11 +151,14 @@ int consumer_data(ConsumerObject *c, int64_t timeout, gr_pos *at, uint64_t *size
 			if (r != 1) return r;
 		}
 		*sizes = gr_slot(c->c.r, at->idx)->sizes; /* one load; only this copy is used */
-		if (__builtin_expect(gr_sane(c->c.r, *sizes), 1)) return 1;
+		if (__builtin_expect(gr_sane(c->c.r, *sizes), 1)) {
+			if (__builtin_expect(c->seat->gpu != NULL, 0) && is_void(c, *at)) continue;
+			return 1;
+		}
 		if (c->c.side != GR_LOSSY || gr_whole(c->c.r, *at)) break;
 		gr_miss(&c->c, 1); /* these were not the message's sizes */
 	}
-	seat_release(c->seat, *at, 1);
+	if (!c->seat->gpu || c->c.side != GR_LOSSY) seat_release(c->seat, *at, 1);
 	PyErr_Format(fast_hooks.CorruptError, "message %llu claims %llu payload and %llu metadata bytes, slots hold %llu and %llu",
 		             (unsigned long long)gr_number(c->c.r, *at), (unsigned long long)(*sizes & 0xffffffff), (unsigned long long)(*sizes >> 32 & 0xffff),
 		             (unsigned long long)c->c.r->bytes, (unsigned long long)c->c.r->max_meta);
@@ -168,8 +206,30 @@ static PyObject *next_fresh(ConsumerObject *c, int64_t timeout, int *r) {
 		if (view || PyErr_Occurred()) return view;
 	}
 }
+/* on a GPU ring a view in place, always */
+static PyObject *next_device(ConsumerObject *c, int64_t timeout, int *r) {
+	gr_pos at;
+	uint64_t sizes;
+	*r = -1;
+	if (c->c.side == GR_LOSSY)
+		return PyErr_Format(fast_hooks.Unsupported, "iteration over an overwrite ring on a GPU: use read() or latest(), and release() says whether what was read was whole");
+	if (c->scoped && !c->busy && scoped_end(c)) return NULL;
+	if (voided(c)) return NULL;
+	c->scoping = c->c.side == GR_SHARED;
+	*r = consumer_data(c, timeout, &at, &sizes);
+	c->scoping = false;
+	if (*r != 1) return NULL;
+	LeaseObject *l = lend(c, at, sizes);
+	DeviceObject *view = l ? (DeviceObject *)payload_view(c, l) : NULL;
+	Py_XDECREF(l); /* the view holds it */
+	if (!view || c->c.side != GR_SHARED) return (PyObject *)view;
+	view->scoped = true;
+	c->scoped = (DeviceObject *)Py_NewRef(view);
+	return (PyObject *)view;
+}
 static PyObject *next_payload(ConsumerObject *c, int64_t timeout, int *r) {
 	if (c->table && c->seat && !fast_forked) return next_prebuilt(c, timeout, r);
+	if (c->ring->r.gpu && c->seat && !fast_forked) return next_device(c, timeout, r);
 	return next_fresh(c, timeout, r);
 }
 static PyObject *consumer_next(ConsumerObject *c) {
@@ -195,6 +255,7 @@ static PyObject *consumer_read(ConsumerObject *c, PyObject *const *args, Py_ssiz
 		return PyErr_Format(PyExc_TypeError, "read takes one argument, timeout");
 	if (n + k && parse_timeout(args[0], &timeout)) return NULL;
 	consumer_let_go(c);
+	if (voided(c)) return NULL;
 	int r = consumer_data(c, timeout, &at, &sizes);
 	return r == 1 ? message_new(c, at, sizes) : consumer_ended(r);
 }
@@ -203,6 +264,7 @@ static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 	gr_pos at;
 	uint64_t sizes;
 	consumer_let_go(c);
+	if (voided(c)) return NULL;
 	int r = consumer_data(c, 0, &at, &sizes);
 	if (r == 1) return message_new(c, at, sizes);
 	if (r == 0) Py_RETURN_NONE;
@@ -210,6 +272,18 @@ static PyObject *consumer_try_read(ConsumerObject *c, PyObject *unused) {
 }
 
 /* ---- the newest ---- */
+static void skip_to_newest(ConsumerObject *c) {
+	uint64_t n = c->seat->gpu && c->c.side == GR_GATED ? gr_skippable(&c->c) : 0;
+	if (!n) {
+		gr_skip_to_newest(&c->c);
+		return;
+	}
+	gr_pos from = c->c.pos;
+	c->c.pos = gr_plus(c->c.r, from, n);
+	c->busy = true;
+	seat_release(c->seat, from, n);
+	c->busy = false;
+}
 static PyObject *consumer_latest(ConsumerObject *c, PyObject *args, PyObject *kwargs) {
 	static char *names[] = {"timeout", NULL};
 	PyObject *t = NULL;
@@ -220,7 +294,8 @@ static PyObject *consumer_latest(ConsumerObject *c, PyObject *args, PyObject *kw
 	if (c->c.r->mode == GR_MODE_QUEUE) return PyErr_Format(fast_hooks.Error, "latest() is for broadcast and overwrite rings; a queue skips nothing");
 	if (!usable(c->seat, c->busy, "consumer")) return NULL;
 	consumer_let_go(c);
-	if (!c->nagain) gr_skip_to_newest(&c->c);
+	if (voided(c)) return NULL;
+	if (!c->nagain) skip_to_newest(c);
 	int r = consumer_data(c, timeout, &at, &sizes);
 	return r == 1 ? message_new(c, at, sizes) : consumer_ended(r);
 }
@@ -253,13 +328,14 @@ static PyObject *consumer_wait(ConsumerObject *c, PyObject *args, PyObject *kwar
 
 /* ---- life ---- */
 static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "timeout", "await_successor", "copy", NULL};
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "timeout", "await_successor", "copy", "gpu", "stream", NULL};
 	RingObject *ring;
 	unsigned seat;
 	int fd, strategy = GR_ADAPTIVE, await = 0, copies = 0;
+	unsigned long long gpu = 0, stream = 0;
 	PyObject *dtype = Py_None, *shape = Py_None, *t = NULL;
 	int64_t timeout;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOiOpp", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &t, &await, &copies) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOiOppKK", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &t, &await, &copies, &gpu, &stream) ||
 	    parse_timeout(t, &timeout))
 		return NULL;
 	if (seat <= ring->r.max_producers || seat > (unsigned)ring->r.max_producers + ring->r.max_consumers)
@@ -269,19 +345,22 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	gr_side side = gr_side_of(&ring->r, ring->r.max_consumers);
 	bool bad = shape_set(&c->shape, &ring->r, dtype, shape);
 	c->copies = copies;
-	if (!bad && ring->r.fixed && !copies && (side == GR_ALONE || side == GR_GATED) && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
-	if (bad || !(c->seat = seat_new(ring, seat, fd))) {
+	if (!bad && ring->r.fixed && !copies && !gpu && (side == GR_ALONE || side == GR_GATED) && !(c->table = PyMem_Calloc(ring->r.slots, sizeof *c->table))) bad = (PyErr_NoMemory(), true);
+	if (bad || !(c->seat = seat_new(ring, seat, fd, (gr_gpu *)(uintptr_t)gpu, (gr_stream)(uintptr_t)stream))) {
 		Py_DECREF(c);
 		return NULL;
 	}
 	c->ring = (RingObject *)Py_NewRef(ring);
 	c->timeout = timeout;
 	gr_consumer_start(&c->c, &ring->r, seat, &c->seat->cursor);
+	Py_BEGIN_ALLOW_THREADS /* reaping the dead of a GPU ring takes its time */
 	gr_waiter_start(&c->w, &ring->r, seat, fd, strategy, await);
+	Py_END_ALLOW_THREADS
 	return (PyObject *)c;
 }
 static void shut(ConsumerObject *c) {
 	Py_CLEAR(c->copied);
+	Py_CLEAR(c->scoped);
 	while (c->nlag) settle_oldest(c);
 	for (uint64_t i = 0; c->table && c->ring && i < c->ring->r.slots; i++) {
 		Py_CLEAR(c->table[i].view);

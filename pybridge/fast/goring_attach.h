@@ -23,14 +23,16 @@ static inline int gr_vet(int fd, uint64_t *size) {
 	*size = (uint64_t)s.st_size;
 	return GR_OK;
 }
+/* bytes from the segment's start that are not a payload area of their own */
+static inline size_t gr_control_size(const gr_ring *r) { return r->inlined || r->in_device ? r->total : r->data_off; }
 /* maps the checked segment behind fd; the descriptor stays the caller's */
 static inline int gr_map(gr_ring *r, int fd) {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), area = r->slots * r->data_stride;
-	size_t control = r->inlined ? r->total : r->data_off;
+	size_t control = gr_control_size(r);
 	uint8_t *c = mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *p = NULL;
 	if (c == MAP_FAILED) return GR_SYSTEM;
 	bool mirror = gr_can_mirror(r, page);
-	if (!r->inlined) {
+	if (!r->inlined && !r->in_device) {
 		size_t n = mirror ? 2 * area : area;
 		/* the reservation is ours, so MAP_FIXED below can only replace what is ours */
 		p = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -49,20 +51,25 @@ static inline int gr_map(gr_ring *r, int fd) {
 	return GR_OK;
 }
 static inline void gr_unmap(gr_ring *r) {
-	if (r->control) munmap(r->control, r->inlined ? r->total : r->data_off);
+	if (r->control) munmap(r->control, gr_control_size(r));
 	if (!r->inlined && r->payload) munmap(r->payload, r->slots * r->data_stride * (r->mirror ? 2 : 1));
 	r->control = r->payload = NULL;
 }
-/* checks and maps the segment behind fd */
-static inline int gr_attach_fd(gr_ring *r, int fd, uint64_t size) {
+/* checks the segment behind fd */
+static inline int gr_inspect_fd(gr_ring *r, int fd, uint64_t size) {
 	uint8_t head[GR_IMMUTABLE_SIZE] = {0};
 	if (size >= GR_SUPERBLOCK_SIZE && pread(fd, head, sizeof head, 0) != sizeof head) return GR_SYSTEM;
 	int fault = gr_parse(r, head, size);
 	if (fault) return fault;
 	static uint8_t info[GR_MAX_INFO];
 	if (pread(fd, info, r->info_len, (off_t)r->info_off) != (ssize_t)r->info_len) return GR_SYSTEM;
-	if (gr_crc32c(info, r->info_len) != r->info_crc) return GR_INFO;
-	return gr_map(r, fd);
+	return gr_crc32c(info, r->info_len) == r->info_crc ? GR_OK : GR_INFO;
+}
+/* checks and maps it; without a driver of CUDA a GPU ring is none to join */
+static inline int gr_attach_fd(gr_ring *r, int fd, uint64_t size) {
+	int fault = gr_inspect_fd(r, fd, size);
+	if (fault) return fault;
+	return r->gpu ? GR_FEATURE : gr_map(r, fd);
 }
 /* opens and attaches; *fd is the caller's to close */
 static inline int gr_attach(gr_ring *r, const char *path, int *fd) {

@@ -230,16 +230,24 @@ static inline bool gr_cursor_holds(const gr_cursor *k, uint64_t from, uint64_t n
 		if (gr_is_early(k, from + i)) return false;
 	return true;
 }
-/* releases n messages from number from on, which are held; for one thread at a time */
-static inline void gr_cursor_release(gr_cursor *k, uint64_t from, uint64_t n) {
+/* notes that n messages from number from on, which are held, are released; whether next has
+ * moved, which producers do not know yet */
+static inline bool gr_cursor_settle(gr_cursor *k, uint64_t from, uint64_t n) {
 	if (from != k->next) {
 		for (uint64_t i = 0; i < n; i++) gr_flip_early(k, from + i);
 		k->nearly += n;
-		return;
+		return false;
 	}
 	for (k->next += n; k->nearly && gr_is_early(k, k->next); k->next++, k->nearly--) gr_flip_early(k, k->next);
+	return true;
+}
+static inline void gr_cursor_publish(gr_cursor *k) {
 	atomic_store(gr_seat_cursor(k->r, k->seat), k->next); /* pairs with gr_slowest */
 	gr_notify_room(k->r);
+}
+/* releases n messages from number from on, which are held; for one thread at a time */
+static inline void gr_cursor_release(gr_cursor *k, uint64_t from, uint64_t n) {
+	if (gr_cursor_settle(k, from, n)) gr_cursor_publish(k);
 }
 /* ---- of any mode ---- */
 
@@ -254,13 +262,21 @@ static inline void gr_let_go(gr_consumer *c, gr_pos at, uint64_t n) {
 	if (c->side == GR_GATED) gr_cursor_release(c->cur, gr_number(c->r, at), n);
 	else if (c->side != GR_LOSSY) gr_release_run(c->r, at, n);
 }
+/* broadcast: how many messages lie between the next and the newest */
+static inline uint64_t gr_skippable(const gr_consumer *c) {
+	uint64_t head = atomic_load(gr_word64(c->r, GR_OFF_HEAD)), newest = head - 1, t = gr_number(c->r, c->pos);
+	bool there = head && newest > t && newest - atomic_load(gr_seat_cursor(c->r, c->seat)) < c->r->slots;
+	return there ? newest - t : 0;
+}
 /* skips to the newest message if it is one that was not read: the next take gets it */
 static inline void gr_skip_to_newest(gr_consumer *c) {
-	uint64_t head = atomic_load(gr_word64(c->r, GR_OFF_HEAD)), newest = head - 1, t = gr_number(c->r, c->pos);
-	if (!head) return;
-	if (c->side == GR_LOSSY && (c->fresh || newest >= t)) c->pos = gr_at(c->r, newest);
-	if (c->side != GR_GATED || newest <= t || newest - c->cur->next >= c->r->slots) return;
-	for (; t < newest; t++) gr_cursor_release(c->cur, t, 1);
-	c->pos = gr_at(c->r, newest);
+	if (c->side == GR_LOSSY) {
+		uint64_t head = atomic_load(gr_word64(c->r, GR_OFF_HEAD));
+		if (head && (c->fresh || head > gr_number(c->r, c->pos))) c->pos = gr_at(c->r, head - 1);
+		return;
+	}
+	uint64_t n = gr_skippable(c);
+	if (n) gr_cursor_release(c->cur, gr_number(c->r, c->pos), n);
+	c->pos = gr_plus(c->r, c->pos, n);
 }
 #endif

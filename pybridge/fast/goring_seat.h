@@ -1,9 +1,13 @@
 /* goring_seat.h: who is alive, and repairing what the dead left (spec section 3). */
 #ifndef GORING_SEAT_H
 #define GORING_SEAT_H
+#include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 
 #include "goring.h"
+#include "goring_geometry.h"
+#include "goring_gpu.h"
 
 #ifndef F_OFD_SETLK
 #define F_OFD_SETLK 37
@@ -40,9 +44,19 @@ static inline void gr_give_back(gr_ring *r, unsigned seat) {
 		}
 	}
 }
+/* the cells of a GPU ring, as the host sees them */
+static inline gr_cell *gr_cells(const gr_ring *r) { return (gr_cell *)(r->control + r->gpu_off + GR_GPU_OFF_CELLS); }
+/* fulfils what a dead holder of the seat had claimed and not reached. The driver gets some time
+ * to end what it had enqueued: nothing of it may land behind what comes next (spec section 11). */
+static inline void gr_complete_dead(gr_ring *r, unsigned seat) {
+	struct timespec grace = {0, GR_GPU_GRACE_NS};
+	while (nanosleep(&grace, &grace) && errno == EINTR) {}
+	gr_cells_complete(gr_cells(r), r->slots, gr_done_cells(r), seat);
+}
 /* repairs what a dead holder of the seat left; its lock is ours (spec section 3, Reap) */
 static inline void gr_reap(gr_ring *r, unsigned seat) {
 	if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE) return;
+	if (r->gpu) gr_complete_dead(r, seat);
 	gr_give_back(r, seat);
 	atomic_fetch_add(gr_word64(r, GR_OFF_REQUEUE_GEN), 1);
 	gr_call(r, GR_OFF_DATA_EV);

@@ -31,10 +31,12 @@ typedef struct { /* private copy of the geometry, taken once at attach */
 	uint8_t *control, *headers, *payload;
 	uint64_t header_stride, data_stride, slots, bytes, max_meta;
 	uint64_t header_off, data_off, total, participants_off, info_off;
+	uint64_t gpu_off; /* of the GPU block, if there is one */
 	uint32_t meta_off, info_len, info_crc;
 	uint16_t max_producers, max_consumers;
 	uint8_t kind, mode;
-	bool inlined, fixed, stamped, mirror;
+	bool inlined, fixed, stamped, mirror, gpu;
+	bool in_device; /* of a GPU ring: the payload is no part of the segment */
 } gr_ring;
 
 /* how a participant and those of its role share a ring; it decides the path of every operation */

@@ -12,6 +12,9 @@ LeaseObject *lease_new(RingObject *ring, SeatObject *seat, uint8_t *data, Py_ssi
 	l->bytes = bytes;
 	l->writable = writable;
 	l->owes = 0;
+	l->gpu = NULL;
+	l->streams = NULL;
+	l->nstreams = 0;
 	return l;
 }
 /* from here on the death of the lease releases n messages from at on */
@@ -20,7 +23,9 @@ void lease_owe(LeaseObject *l, gr_pos at, uint64_t n) {
 	l->owes = n;
 }
 static void lease_dealloc(LeaseObject *l) {
-	if (l->owes && !fast_forked) {
+	if (l->gpu) {
+		lease_drop_device(l);
+	} else if (l->owes && !fast_forked) {
 		atomic_fetch_sub(&l->seat->held, l->owes);
 		seat_release(l->seat, l->at, l->owes);
 	}
@@ -67,7 +72,7 @@ int shape_set(Shape *s, const gr_ring *r, PyObject *dtype, PyObject *shape) {
 }
 void shape_clear(Shape *s) { Py_CLEAR(s->descr); }
 
-static PyArrayObject *array_over(LeaseObject *l, PyArray_Descr *d, int nd, const npy_intp *dims, const npy_intp *strides) {
+PyArrayObject *array_over(LeaseObject *l, PyArray_Descr *d, int nd, const npy_intp *dims, const npy_intp *strides) {
 	int flags = l->writable ? NPY_ARRAY_WRITEABLE : 0;
 	Py_INCREF(d); /* stolen */
 	PyArrayObject *v = (PyArrayObject *)PyArray_NewFromDescr(&PyArray_Type, d, nd, dims, strides, l->data, flags, NULL);
@@ -135,10 +140,14 @@ bool tensor_parse(const uint8_t *descriptor, uint64_t len, Tensor *t) {
 	}
 	return n == len;
 }
+/* the same with an exception */
+int tensor_read(const uint8_t *descriptor, uint64_t len, Tensor *t) {
+	if (tensor_parse(descriptor, len, t)) return 0;
+	PyErr_Format(fast_hooks.CorruptError, "a tensor message has %llu bytes, which is not what its descriptor says (dtype code %d, %d dimensions)",
+	             (unsigned long long)len, t->code, t->nd);
+	return -1;
+}
 PyArrayObject *tensor_view(LeaseObject *l, const uint8_t *descriptor, uint64_t len) {
 	Tensor t;
-	if (tensor_parse(descriptor, len, &t)) return array_over(l, fast_hooks.dtypes[t.code], t.nd, t.dims, NULL);
-	PyErr_Format(fast_hooks.CorruptError, "a tensor message has %llu bytes, which is not what its descriptor says (dtype code %d, %d dimensions)",
-	             (unsigned long long)len, t.code, t.nd);
-	return NULL;
+	return tensor_read(descriptor, len, &t) ? NULL : array_over(l, fast_hooks.dtypes[t.code], t.nd, t.dims, NULL);
 }

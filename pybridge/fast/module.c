@@ -24,6 +24,8 @@ static PyObject *configure(PyObject *self, PyObject *args, PyObject *kwargs) {
 		{"Error", &fast_hooks.Error}, {"Full", &fast_hooks.Full}, {"Empty", &fast_hooks.Empty}, {"TooLarge", &fast_hooks.TooLarge},
 		{"SchemaError", &fast_hooks.SchemaError}, {"CorruptError", &fast_hooks.CorruptError}, {"ForkError", &fast_hooks.ForkError},
 		{"Closed", &fast_hooks.Closed}, {"Held", &fast_hooks.Held}, {"Lapped", &fast_hooks.Lapped}, {"PeerDead", &fast_hooks.PeerDead},
+		{"Unsupported", &fast_hooks.Unsupported}, {"CudaError", &fast_hooks.CudaError}, {"WrongDevice", &fast_hooks.WrongDevice},
+		{"ExporterGone", &fast_hooks.ExporterGone}, {"Voided", &fast_hooks.Voided}, {"stream_handle", &fast_hooks.stream_handle},
 		{"encode_meta", &fast_hooks.encode_meta}, {"decode_meta", &fast_hooks.decode_meta},
 	};
 	PyObject *dtypes = kwargs ? PyDict_GetItemString(kwargs, "dtypes") : NULL;
@@ -43,9 +45,17 @@ static PyObject *after_fork(PyObject *self, PyObject *unused) {
 	seats_after_fork();
 	Py_RETURN_NONE;
 }
+static PyObject *unreference_gpu(PyObject *self, PyObject *address) {
+	(void)self;
+	gr_gpu *g = PyLong_AsVoidPtr(address);
+	if (PyErr_Occurred()) return NULL;
+	if (g && !fast_forked) g->unreference(g);
+	Py_RETURN_NONE;
+}
 static PyMethodDef module_methods[] = {
 	{"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
 	 "configure(**hooks)\n--\n\nSet the exceptions, the metadata codec and the dtypes of tensor codes."},
+	{"unreference_gpu", unreference_gpu, METH_O, "unreference_gpu(address)\n--\n\nGive back the memory of a GPU ring that no participant took."},
 	{"after_fork", after_fork, METH_NOARGS, "after_fork()\n--\n\nTell the module that this process is a forked child."},
 	{0},
 };
@@ -54,7 +64,7 @@ static struct PyModuleDef module = {
 };
 PyMODINIT_FUNC PyInit__fast(void);
 PyMODINIT_FUNC PyInit__fast(void) {
-	PyTypeObject *types[] = {&RingType, &SeatType, &LeaseType, &ProducerType, &SlotType, &ConsumerType, &MessageType};
+	PyTypeObject *types[] = {&RingType, &SeatType, &LeaseType, &ProducerType, &SlotType, &ConsumerType, &MessageType, &DeviceType};
 	import_array();
 	PyObject *m = PyModule_Create(&module);
 	for (size_t i = 0; m && i < sizeof types / sizeof *types; i++)

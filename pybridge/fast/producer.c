@@ -14,7 +14,8 @@ static int room(ProducerObject *p, int64_t timeout) {
 	int r = -2;
 	if (!gr_is_shutdown(p->p.r)) r = gr_reserve(&p->p, true) ? 1 : wait_until(&p->w, look_room, &p->p, timeout, &p->busy);
 	if (r == -2) {
-		PyErr_SetString(fast_hooks.Closed, "the ring is shut down and takes no more messages");
+		if (gpu_ended_early(p->p.r)) PyErr_SetString(fast_hooks.ExporterGone, "the process that owns the ring's device memory has ended: make the ring anew");
+		else PyErr_SetString(fast_hooks.Closed, "the ring is shut down and takes no more messages");
 		return -1;
 	}
 	return r;
@@ -26,12 +27,13 @@ static int room_or_full(ProducerObject *p, int64_t timeout) {
 }
 int producer_abort(ProducerObject *p) {
 	p->reserved = false;
+	if (p->open) device_abort(p);
 	gr_abort(&p->p);
 	return 0;
 }
-typedef struct { PyObject *data, *timeout, *meta, *tag; bool cast; } WriteArgs;
+typedef struct { PyObject *data, *timeout, *meta, *tag; bool cast; gr_stream stream; } WriteArgs;
 
-static int write_args(PyObject *const *args, Py_ssize_t n, PyObject *names, WriteArgs *w) {
+static int write_args(const ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names, WriteArgs *w) {
 	*w = (WriteArgs){0};
 	if (n < 1 || n > 2) {
 		PyErr_Format(PyExc_TypeError, "takes the data and a timeout, got %zd positional arguments", n);
@@ -44,7 +46,9 @@ static int write_args(PyObject *const *args, Py_ssize_t n, PyObject *names, Writ
 		if (!PyUnicode_CompareWithASCIIString(k, "timeout")) w->timeout = v;
 		else if (!PyUnicode_CompareWithASCIIString(k, "meta")) w->meta = v;
 		else if (!PyUnicode_CompareWithASCIIString(k, "tag")) w->tag = v;
-		else if (!PyUnicode_CompareWithASCIIString(k, "cast")) {
+		else if (!PyUnicode_CompareWithASCIIString(k, "stream")) {
+			if (parse_stream_of(p->seat ? p->seat->gpu : NULL, v, &w->stream)) return -1;
+		} else if (!PyUnicode_CompareWithASCIIString(k, "cast")) {
 			int truth = PyObject_IsTrue(v);
 			if (truth < 0) return -1;
 			w->cast = truth;
@@ -55,6 +59,16 @@ static int write_args(PyObject *const *args, Py_ssize_t n, PyObject *names, Writ
 	}
 	return 0;
 }
+/* tells the shape and dtype of a tensor */
+static int describe(ProducerObject *p, const Source *s, uint64_t *bytes) {
+	if (!s->code) return 0;
+	int nd = s->array ? PyArray_NDIM(s->array) : s->like.nd;
+	const npy_intp *dims = s->array ? PyArray_DIMS(s->array) : s->like.dims;
+	return tensor_describe(gr_tensor(p->p.r, p->p.pos.idx), s->code, nd, dims, p->p.r->bytes, bytes);
+}
+static int fill(ProducerObject *p, Source *s, gr_stream on) {
+	return p->seat->gpu ? device_write(p, s, on) : source_copy(p, s, gr_payload(p->p.r, p->p.pos.idx));
+}
 /* 1 written, 0 no room in time, -1 exception set */
 static int write_one(ProducerObject *p, WriteArgs *a, int64_t timeout) {
 	Source s;
@@ -64,12 +78,9 @@ static int write_one(ProducerObject *p, WriteArgs *a, int64_t timeout) {
 	if (source_open(p, &s, a->data, a->cast)) return -1;
 	int r = room(p, timeout);
 	if (r == 1) {
-		uint64_t i = p->p.pos.idx;
 		bytes = s.bytes;
 		p->reserved = true;
-		bool bad = encode_meta(p, a->meta, &meta) || source_copy(p, &s, gr_payload(p->p.r, i)) ||
-		           (s.code && tensor_describe(gr_tensor(p->p.r, i), s.code, PyArray_NDIM(s.array), PyArray_DIMS(s.array), p->p.r->bytes, &bytes));
-		if (bad) {
+		if (encode_meta(p, a->meta, &meta) || describe(p, &s, &bytes) || fill(p, &s, a->stream)) {
 			producer_abort(p);
 			r = -1;
 		} else {
@@ -83,7 +94,7 @@ static int write_one(ProducerObject *p, WriteArgs *a, int64_t timeout) {
 static PyObject *producer_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names) {
 	WriteArgs a;
 	int64_t timeout;
-	if (write_args(args, n, names, &a) || parse_timeout(a.timeout, &timeout)) return NULL;
+	if (write_args(p, args, n, names, &a) || parse_timeout(a.timeout, &timeout)) return NULL;
 	int r = write_one(p, &a, timeout);
 	if (r == 0) return PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
 	if (r < 0) return NULL;
@@ -91,7 +102,7 @@ static PyObject *producer_write(ProducerObject *p, PyObject *const *args, Py_ssi
 }
 static PyObject *producer_try_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names) {
 	WriteArgs a;
-	if (write_args(args, n, names, &a)) return NULL;
+	if (write_args(p, args, n, names, &a)) return NULL;
 	int r = write_one(p, &a, 0);
 	return r < 0 ? NULL : PyBool_FromLong(r);
 }
@@ -103,13 +114,14 @@ static PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObjec
 	int64_t timeout;
 	gr_ring *r = p->p.r;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O", names, &o, &t) || parse_timeout(t, &timeout)) return NULL;
+	if (r->gpu) return PyErr_Format(fast_hooks.Unsupported, "write_batch on a ring on a GPU: write the messages one by one, which waits for nothing");
 	if (!r->fixed) return PyErr_Format(fast_hooks.SchemaError, "write_batch is for rings of fixed items; write the messages of this ring one by one");
 	PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(o);
 	if (!given) return NULL;
 	bool ok = PyArray_NDIM(given) == p->shape.nd + 1 && PyArray_EquivTypes(PyArray_DESCR(given), p->shape.descr) &&
 	          (p->shape.nd == 0 || !memcmp(PyArray_DIMS(given) + 1, p->shape.dims, (size_t)p->shape.nd * sizeof *p->shape.dims));
 	PyArrayObject *a = ok ? PyArray_GETCONTIGUOUS(given) : NULL;
-	if (!ok) source_mismatch(p, given);
+	if (!ok) source_mismatch(p, PyArray_DESCR(given), PyArray_NDIM(given), PyArray_DIMS(given));
 	Py_DECREF(given);
 	if (!a) return NULL;
 	uint64_t rows = (uint64_t)PyArray_DIM(a, 0), done = 0;
@@ -168,9 +180,13 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 	p->reserved = true;
 	uint64_t i = p->p.pos.idx;
 	if (tensor) memcpy(gr_tensor(r, i), descriptor, sizeof descriptor);
-	LeaseObject *l = lease_new(p->ring, NULL, gr_payload(r, i), (Py_ssize_t)bytes, true);
+	LeaseObject *l = lease_new(p->ring, NULL, slot_memory(r, p->seat->gpu, i), (Py_ssize_t)bytes, true);
 	PyObject *view = NULL, *slot = NULL;
-	if (l) {
+	if (l && p->seat->gpu) {
+		lease_on_device(l, p->seat->gpu, p->p.pos, p->seat->stream);
+		p->open = (LeaseObject *)Py_NewRef(l);
+		view = device_new(r, &p->shape, l, i);
+	} else if (l) {
 		if (tensor) view = (PyObject *)tensor_view(l, gr_tensor(r, i), bytes);
 		else if (r->fixed) view = (PyObject *)view_new(&p->shape, l, 0, 0);
 		else view = PyMemoryView_FromObject((PyObject *)l);
@@ -184,22 +200,25 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 
 /* ---- life ---- */
 static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "await_successor", NULL};
+	static char *names[] = {"ring", "seat", "fd", "dtype", "shape", "strategy", "await_successor", "gpu", "stream", NULL};
 	RingObject *ring;
 	unsigned seat;
 	int fd, strategy = GR_ADAPTIVE, await = 0;
+	unsigned long long gpu = 0, stream = 0;
 	PyObject *dtype = Py_None, *shape = Py_None;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOip", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &await)) return NULL;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!Ii|OOipKK", names, &RingType, &ring, &seat, &fd, &dtype, &shape, &strategy, &await, &gpu, &stream)) return NULL;
 	if (seat < 1 || seat > ring->r.max_producers) return PyErr_Format(PyExc_ValueError, "seat %u is no producer's: they are 1 to %d", seat, ring->r.max_producers);
 	ProducerObject *p = (ProducerObject *)type->tp_alloc(type, 0);
 	if (!p) return NULL;
-	if (shape_set(&p->shape, &ring->r, dtype, shape) || !(p->seat = seat_new(ring, seat, fd))) {
+	if (shape_set(&p->shape, &ring->r, dtype, shape) || !(p->seat = seat_new(ring, seat, fd, (gr_gpu *)(uintptr_t)gpu, (gr_stream)(uintptr_t)stream))) {
 		Py_DECREF(p);
 		return NULL;
 	}
 	p->ring = (RingObject *)Py_NewRef(ring);
 	gr_producer_start(&p->p, &ring->r, seat);
+	Py_BEGIN_ALLOW_THREADS /* reaping the dead of a GPU ring takes its time */
 	gr_waiter_start(&p->w, &ring->r, seat, fd, strategy, await);
+	Py_END_ALLOW_THREADS
 	return (PyObject *)p;
 }
 static PyObject *producer_close(ProducerObject *p, PyObject *unused) {
@@ -219,6 +238,7 @@ static PyObject *producer_number(ProducerObject *p, void *unused) {
 }
 static void producer_dealloc(ProducerObject *p) {
 	if (p->seat && p->reserved && !fast_forked) producer_abort(p);
+	Py_CLEAR(p->open);
 	Py_CLEAR(p->seat);
 	shape_clear(&p->shape);
 	Py_CLEAR(p->ring);
@@ -236,9 +256,9 @@ static PyObject *producer_writable(ProducerObject *p, PyObject *unused) {
 }
 static PyMethodDef producer_methods[] = {
 	{"write", (PyCFunction)(void (*)(void))producer_write, METH_FASTCALL | METH_KEYWORDS,
-	 "write($self, data, timeout=None, *, meta=None, tag=0, cast=False)\n--\n\nWait for a free slot, copy data into it and publish it."},
+	 "write($self, data, timeout=None, *, meta=None, tag=0, cast=False, stream=None)\n--\n\nWait for a free slot, copy data into it and publish it."},
 	{"try_write", (PyCFunction)(void (*)(void))producer_try_write, METH_FASTCALL | METH_KEYWORDS,
-	 "try_write($self, data, *, meta=None, tag=0, cast=False)\n--\n\nWrite without waiting; False when the ring is full."},
+	 "try_write($self, data, *, meta=None, tag=0, cast=False, stream=None)\n--\n\nWrite without waiting; False when the ring is full."},
 	{"reserve", (PyCFunction)(void (*)(void))producer_reserve, METH_VARARGS | METH_KEYWORDS,
 	 "reserve($self, timeout=None, dtype=None, shape=None)\n--\n\nWait for a free slot and lend it, to be filled in place."},
 	{"write_batch", (PyCFunction)(void (*)(void))producer_write_batch, METH_VARARGS | METH_KEYWORDS,

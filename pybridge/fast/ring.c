@@ -26,7 +26,8 @@ static PyObject *ring_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 	if (fstat(fd, &s)) return PyErr_SetFromErrno(PyExc_OSError);
 	RingObject *o = (RingObject *)type->tp_alloc(type, 0);
 	if (!o) return NULL;
-	int fault = gr_attach_fd(&o->r, fd, (uint64_t)s.st_size);
+	int fault = gr_inspect_fd(&o->r, fd, (uint64_t)s.st_size);
+	if (!fault) fault = gr_map(&o->r, fd);
 	if (fault) {
 		Py_DECREF(o);
 		return refuse(fault);
@@ -93,6 +94,7 @@ static PyMemberDef ring_members[] = {
 	FIELD("max_consumers", T_USHORT, max_consumers, "Consumers at once."),
 	FIELD("timestamps", T_BOOL, stamped, "Whether commits are timestamped."),
 	FIELD("inline", T_BOOL, inlined, "Whether payloads lie beside their headers."),
+	FIELD("gpu", T_BOOL, gpu, "Whether payloads are for devices."),
 	FIELD("mirrored", T_BOOL, mirror, "Whether a batch may cross the wrap in one piece."),
 	{0},
 };
@@ -106,7 +108,9 @@ PyTypeObject RingType = {
 /* ---- seats ---- */
 static SeatObject *seats; /* under the GIL */
 
-SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
+/* gpu: a reference to the memory of a GPU ring, which is the seat's from here, and the participant's stream */
+SeatObject *seat_new(RingObject *ring, unsigned number, int fd, gr_gpu *gpu, gr_stream stream) {
+	if (ring->r.gpu != (gpu != NULL)) return (SeatObject *)PyErr_Format(PyExc_ValueError, "a GPU ring needs gpu=, other rings have none");
 	SeatObject *s = PyObject_New(SeatObject, &SeatType);
 	if (!s) return NULL;
 	s->ring = (RingObject *)Py_NewRef(ring);
@@ -114,6 +118,9 @@ SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
 	s->fd = fd;
 	atomic_init(&s->held, 0);
 	memset(&s->cursor, 0, sizeof s->cursor);
+	s->stream = stream;
+	s->voided = 0;
+	pthread_mutex_init(&s->lock, NULL);
 	if (ring->r.mode == GR_MODE_BROADCAST && number > ring->r.max_producers) {
 		uint64_t *early = PyMem_Calloc(1, gr_early_size(&ring->r));
 		if (!early) {
@@ -124,6 +131,7 @@ SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
 		}
 		gr_cursor_start(&s->cursor, &ring->r, number, early);
 	}
+	s->gpu = gpu;
 	s->prev = NULL;
 	s->next = seats;
 	if (seats) seats->prev = s;
@@ -135,13 +143,28 @@ SeatObject *seat_new(RingObject *ring, unsigned number, int fd) {
 void seat_release(SeatObject *s, gr_pos at, uint64_t n) {
 	const gr_ring *r = &s->ring->r;
 	uint64_t from = gr_number(r, at);
+	if (s->gpu) {
+		Py_BEGIN_ALLOW_THREADS
+		seat_hand_on(s, at, n, s->stream); /* what the driver refuses stays held; the next step meets the same error */
+		Py_END_ALLOW_THREADS
+		return;
+	}
 	if (r->mode == GR_MODE_QUEUE) gr_release_held(r, at, n, gr_consumer_owner(r, s->number));
 	else if (r->mode == GR_MODE_BROADCAST && gr_cursor_holds(&s->cursor, from, n)) gr_cursor_release(&s->cursor, from, n);
+}
+/* waits for the device work that the seat has promised to others */
+static void leave_device(SeatObject *s) {
+	Py_BEGIN_ALLOW_THREADS
+	gr_gpu_drain(s->gpu, s->number);
+	Py_END_ALLOW_THREADS
 }
 static void seat_dealloc(SeatObject *s) {
 	*(s->prev ? &s->prev->next : &seats) = s->next;
 	if (s->next) s->next->prev = s->prev;
+	if (s->gpu && !fast_forked) leave_device(s);
 	if (s->fd >= 0 && !fast_forked) gr_leave(&s->ring->r, s->number, s->fd);
+	if (s->gpu && !fast_forked) s->gpu->unreference(s->gpu);
+	pthread_mutex_destroy(&s->lock);
 	PyMem_Free(s->cursor.early);
 	Py_DECREF(s->ring);
 	PyObject_Free(s);

@@ -6,7 +6,7 @@ typedef struct {
 	ProducerObject *p; /* NULL once committed or aborted */
 	LeaseObject *lease;
 	PyObject *view;
-	uint64_t tag, seq;
+	uint64_t tag, seq, filled; /* filled: bytes of the message, unless commit is told */
 	uint16_t meta;
 } SlotObject;
 
@@ -17,6 +17,7 @@ PyObject *slot_new(ProducerObject *p, LeaseObject *l, PyObject *view) {
 	s->lease = (LeaseObject *)Py_NewRef(l);
 	s->view = Py_NewRef(view);
 	s->tag = s->meta = 0;
+	s->filled = (uint64_t)l->bytes;
 	s->seq = gr_number(p->p.r, p->p.pos);
 	return (PyObject *)s;
 }
@@ -27,16 +28,18 @@ static bool slot_open(SlotObject *s) {
 }
 /* the slot is the ring's again: the view we handed out must not write into it */
 static void slot_detach(SlotObject *s) {
-	if (PyArray_Check(s->view)) PyArray_CLEARFLAGS((PyArrayObject *)s->view, NPY_ARRAY_WRITEABLE);
+	if (Py_IS_TYPE(s->view, &DeviceType)) Py_CLEAR(((DeviceObject *)s->view)->lease);
+	else if (PyArray_Check(s->view)) PyArray_CLEARFLAGS((PyArrayObject *)s->view, NPY_ARRAY_WRITEABLE);
 	else Py_XDECREF(PyObject_CallMethod(s->view, "release", NULL)); /* refused while somebody looks through it */
 	PyErr_Clear();
 	Py_CLEAR(s->p);
 }
 static PyObject *slot_commit(SlotObject *s, PyObject *args, PyObject *kwargs) {
-	static char *names[] = {"length", NULL};
-	PyObject *o = Py_None;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &o) || !slot_open(s)) return NULL;
-	uint64_t n = (uint64_t)s->lease->bytes;
+	static char *names[] = {"length", "stream", NULL};
+	PyObject *o = Py_None, *named = NULL;
+	gr_stream on;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", names, &o, &named) || !slot_open(s) || parse_stream_of(s->lease->gpu, named, &on)) return NULL;
+	uint64_t n = s->filled;
 	if (o != Py_None) {
 		n = PyLong_AsUnsignedLongLong(o);
 		if (n == UINT64_MAX && PyErr_Occurred()) return NULL;
@@ -46,16 +49,51 @@ static PyObject *slot_commit(SlotObject *s, PyObject *args, PyObject *kwargs) {
 			return PyErr_Format(fast_hooks.TooLarge, "length %llu, the slot holds %zd", (unsigned long long)n, s->lease->bytes);
 	}
 	ProducerObject *p = s->p;
+	if (p->open && device_commit(p, on)) return NULL;
 	p->reserved = false;
 	gr_commit(&p->p, (uint32_t)n, s->meta, s->tag);
 	slot_detach(s);
 	Py_RETURN_NONE;
+}
+/* a tensor's descriptor was written when its slot was reserved */
+static int reserved_differs(SlotObject *s, const Source *src) {
+	gr_ring *r = s->p->p.r;
+	Tensor t;
+	int nd = src->array ? PyArray_NDIM(src->array) : src->like.nd;
+	const npy_intp *dims = src->array ? PyArray_DIMS(src->array) : src->like.dims;
+	Shape want = {.nd = -1};
+	if (!tensor_parse(gr_tensor(r, s->p->p.pos.idx), (uint64_t)s->lease->bytes, &t)) t.code = 0; /* written over meanwhile */
+	want.nd = t.code ? t.nd : -1;
+	memcpy(want.dims, t.dims, sizeof t.dims);
+	if (t.code == src->code && shape_is(&want, nd, dims)) return 0;
+	PyErr_Format(fast_hooks.SchemaError, "the array has another dtype or shape than the slot was reserved for");
+	return -1;
 }
 static PyObject *slot_abort(SlotObject *s, PyObject *unused) {
 	(void)unused;
 	if (!slot_open(s)) return NULL;
 	producer_abort(s->p);
 	slot_detach(s);
+	Py_RETURN_NONE;
+}
+/* the slot's payload from an array of the host, or of the device */
+static PyObject *slot_copy_from(SlotObject *s, PyObject *args, PyObject *kwargs) {
+	static char *names[] = {"array", "stream", "cast", NULL};
+	PyObject *o, *named = NULL;
+	int cast = 0;
+	gr_stream on;
+	Source src;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$Op", names, &o, &named, &cast) || !slot_open(s) || parse_stream_of(s->lease->gpu, named, &on)) return NULL;
+	ProducerObject *p = (ProducerObject *)Py_NewRef(s->p);
+	int bad = source_open(p, &src, o, cast);
+	if (!bad) {
+		bad = !slot_open(s) || (src.code && reserved_differs(s, &src)); /* the array's own code has run */
+		if (!bad) bad = p->open ? device_fill(p, &src, s->lease, on) : source_copy(p, &src, s->lease->data);
+		if (!bad) s->filled = src.bytes;
+		source_done(&src);
+	}
+	Py_DECREF(p);
+	if (bad) return NULL;
 	Py_RETURN_NONE;
 }
 static PyObject *slot_enter(SlotObject *s, PyObject *unused) {
@@ -103,7 +141,9 @@ static PyObject *slot_get_seq(SlotObject *s, void *unused) {
 }
 static PyMethodDef slot_methods[] = {
 	{"commit", (PyCFunction)(void (*)(void))slot_commit, METH_VARARGS | METH_KEYWORDS,
-	 "commit($self, length=None)\n--\n\nPublish the message; on bytes rings only its first length bytes."},
+	 "commit($self, length=None, stream=None)\n--\n\nPublish the message; on bytes rings only its first length bytes."},
+	{"copy_from", (PyCFunction)(void (*)(void))slot_copy_from, METH_VARARGS | METH_KEYWORDS,
+	 "copy_from($self, array, *, stream=None, cast=False)\n--\n\nFill the slot from an array in host or device memory."},
 	{"abort", (PyCFunction)slot_abort, METH_NOARGS, "abort($self)\n--\n\nGive the slot back unpublished."},
 	{"__enter__", (PyCFunction)slot_enter, METH_NOARGS, NULL},
 	{"__exit__", (PyCFunction)slot_exit, METH_VARARGS, "Commit, or abort when the block raised."},

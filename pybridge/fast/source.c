@@ -5,9 +5,11 @@
 void source_done(Source *s) {
 	if (s->has_buffer) PyBuffer_Release(&s->buffer);
 	Py_XDECREF(s->array);
+	shape_clear(&s->like);
+	Py_XDECREF(s->view);
 }
 
-static int source_too_large(ProducerObject *p, uint64_t bytes) {
+int source_too_large(ProducerObject *p, uint64_t bytes) {
 	PyErr_Format(fast_hooks.TooLarge, "message of %llu bytes, slots hold %llu", (unsigned long long)bytes, (unsigned long long)p->p.r->bytes);
 	return -1;
 }
@@ -28,19 +30,19 @@ static int source_bytes(ProducerObject *p, Source *s, PyObject *o) {
 	}
 	return s->bytes > p->p.r->bytes ? source_too_large(p, s->bytes) : 0;
 }
-static int same_shape(const Shape *s, PyArrayObject *a) {
-	return PyArray_NDIM(a) == s->nd && (s->nd == 0 || !memcmp(PyArray_DIMS(a), s->dims, (size_t)s->nd * sizeof *s->dims));
+bool shape_is(const Shape *s, int nd, const npy_intp *dims) {
+	return nd == s->nd && (nd == 0 || !memcmp(dims, s->dims, (size_t)nd * sizeof *dims));
 }
-static PyObject *dims_tuple(int nd, const npy_intp *dims) {
+PyObject *dims_tuple(int nd, const npy_intp *dims) {
 	PyObject *t = PyTuple_New(nd);
 	for (int i = 0; t && i < nd; i++) PyTuple_SET_ITEM(t, i, PyLong_FromSsize_t(dims[i]));
 	return t;
 }
-int source_mismatch(ProducerObject *p, PyArrayObject *a) {
-	PyObject *got = dims_tuple(PyArray_NDIM(a), PyArray_DIMS(a)), *want = dims_tuple(p->shape.nd, p->shape.dims);
+int source_mismatch(ProducerObject *p, PyArray_Descr *d, int nd, const npy_intp *dims) {
+	PyObject *got = dims_tuple(nd, dims), *want = dims_tuple(p->shape.nd, p->shape.dims);
 	if (got && want)
 		PyErr_Format(fast_hooks.SchemaError, "array of dtype %S and shape %R, the ring carries %S and %R (cast=True converts the dtype)",
-		             PyArray_DESCR(a), got, p->shape.descr, want);
+		             d, got, p->shape.descr, want);
 	Py_XDECREF(got);
 	Py_XDECREF(want);
 	return -1;
@@ -59,7 +61,8 @@ static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 		if (s->bytes > p->p.r->bytes) return source_too_large(p, s->bytes);
 	} else {
 		bool same = d == p->shape.descr || PyArray_EquivTypes(d, p->shape.descr);
-		if (!same_shape(&p->shape, a) || (!same && (!cast || PyDataType_REFCHK(d)))) return source_mismatch(p, a);
+		if (!shape_is(&p->shape, PyArray_NDIM(a), PyArray_DIMS(a)) || (!same && (!cast || PyDataType_REFCHK(d))))
+			return source_mismatch(p, d, PyArray_NDIM(a), PyArray_DIMS(a));
 		s->bytes = p->p.r->bytes;
 		s->direct = same;
 	}
@@ -67,15 +70,42 @@ static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	s->data = PyArray_DATA(a);
 	return 0;
 }
+/* makes the source one run of bytes, for a driver that copies nothing else */
+static int source_flatten(ProducerObject *p, Source *s) {
+	PyObject *flat;
+	if (s->array) {
+		PyArray_Descr *d = p->p.r->fixed ? p->shape.descr : PyArray_DESCR(s->array);
+		Py_INCREF(d); /* stolen */
+		flat = PyArray_FromArray(s->array, d, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY);
+		if (!flat) return -1;
+		Py_SETREF(s->array, (PyArrayObject *)flat);
+		s->data = PyArray_DATA(s->array);
+	} else {
+		if (!(flat = PyBytes_FromStringAndSize(NULL, s->buffer.len))) return -1;
+		int bad = PyBuffer_ToContiguous(PyBytes_AS_STRING(flat), &s->buffer, s->buffer.len, 'C');
+		PyBuffer_Release(&s->buffer);
+		s->has_buffer = !bad && PyObject_GetBuffer(flat, &s->buffer, PyBUF_SIMPLE) == 0; /* which keeps it */
+		Py_DECREF(flat);
+		if (!s->has_buffer) return -1;
+		s->data = s->buffer.buf;
+	}
+	s->direct = true;
+	return 0;
+}
 /* looks at the message before anything is reserved */
 int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
-	memset(s, 0, offsetof(Source, data));
+	gr_gpu *gpu = p->seat ? p->seat->gpu : NULL;
 	s->array = NULL;
 	s->has_buffer = false;
 	s->direct = true;
 	s->code = 0;
-	int bad = p->p.r->kind == GR_KIND_BYTES ? source_bytes(p, s, o) : source_array(p, s, o, cast);
-	if (!bad && s->array && s->direct && s->bytes >= BIG_COPY) {
+	s->data = NULL;
+	s->device = 0;
+	s->view = NULL;
+	s->like.descr = NULL;
+	int far = gpu ? device_source(p, s, o) : 0, bad = far < 0;
+	if (!far) bad = p->p.r->kind == GR_KIND_BYTES ? source_bytes(p, s, o) : source_array(p, s, o, cast);
+	if (!bad && s->array && s->direct && (s->bytes >= BIG_COPY || gpu)) {
 		/* the export keeps the array's memory in place while other threads run */
 		bad = PyObject_GetBuffer((PyObject *)s->array, &s->buffer, PyBUF_C_CONTIGUOUS);
 		if (bad) { /* dtypes that the buffer protocol lacks: copy under the lock */
@@ -86,6 +116,7 @@ int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 			s->has_buffer = true;
 		}
 	}
+	if (!bad && gpu && !s->direct) bad = source_flatten(p, s);
 	if (bad) source_done(s);
 	return bad;
 }

@@ -25,9 +25,12 @@ from ._errors import (
     Busy,
     Closed,
     CorruptError,
+    CudaError,
+    CudaUnavailable,
     Empty,
     Error,
     Exists,
+    ExporterGone,
     ForkError,
     Full,
     Held,
@@ -41,15 +44,17 @@ from ._errors import (
     Unsafe,
     Unsupported,
     VersionError,
+    Voided,
+    WrongDevice,
 )
-from ._info import Info
+from ._info import Gpu, Info
 from ._open import create, list, open, receive, unlink
 from ._ring import Ring
 from ._stats import Entry, Participant, Stats
 from ._worker import worker
 
 if TYPE_CHECKING:
-    from ._participants import Consumer, Message, Producer, Slot
+    from ._participants import Consumer, DeviceArray, Message, Producer, Slot
 
 __version__ = "0.1.0"
 
@@ -60,12 +65,17 @@ __all__ = [
     "Closed",
     "Consumer",
     "CorruptError",
+    "CudaError",
+    "CudaUnavailable",
+    "DeviceArray",
     "Empty",
     "Entry",
     "Error",
     "Exists",
+    "ExporterGone",
     "ForkError",
     "Full",
+    "Gpu",
     "Held",
     "Info",
     "Lapped",
@@ -84,6 +94,8 @@ __all__ = [
     "Unsafe",
     "Unsupported",
     "VersionError",
+    "Voided",
+    "WrongDevice",
     "create",
     "list",
     "open",
@@ -95,7 +107,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # These live in the shared library: naming them loads it.
-    if name in {"Consumer", "Message", "Producer", "Slot"}:
+    if name in {"Consumer", "DeviceArray", "Message", "Producer", "Slot"}:
         from . import _participants
 
         return getattr(_participants, name)

@@ -110,6 +110,42 @@ class Unsupported(Error, NotImplementedError):
     """Not for this mode of ring."""
 
 
+class CudaError(Error, RuntimeError):
+    """The CUDA driver refused; its own words are in the text.
+
+    Attributes
+    ----------
+    code : int
+        The driver's ``CUresult``.
+    name : str
+        Its name, such as ``CUDA_ERROR_INVALID_VALUE``.
+    """
+
+    def __init__(self, text: str, code: int, name: str) -> None:
+        super().__init__(text, code, name)
+        self.code, self.name = code, name
+
+    def __str__(self) -> str:
+        text: str = self.args[0]
+        return text
+
+
+class CudaUnavailable(Error, RuntimeError):
+    """No CUDA driver, or no device; other rings are not concerned."""
+
+
+class WrongDevice(Error, ValueError):
+    """Another device than the ring's, or a ring whose device this process does not see."""
+
+
+class ExporterGone(Error):
+    """The process that owns the ring's device memory has ended; the ring is to be made anew."""
+
+
+class Voided(Error):
+    """The producer died before a message's payload had arrived: do not use what was read."""
+
+
 BY_CODE: dict[str, type[Error]] = {
     "exists": Exists,
     "not-found": NotFound,
@@ -123,6 +159,11 @@ BY_CODE: dict[str, type[Error]] = {
     "version": VersionError,
     "corrupt": CorruptError,
     "unsupported": Unsupported,
+    "cuda-unavailable": CudaUnavailable,
+    "wrong-device": WrongDevice,
+    "gone": ExporterGone,
+    "voided": Voided,
+    "forked": ForkError,
     "error": Error,
 }
 """The exceptions for the codes that the Go side replies with."""

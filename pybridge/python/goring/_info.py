@@ -15,6 +15,27 @@ from ._schema import NAMED, Shape, dtype_of, name_of, numpy_dtype, shape_of
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """Where the payloads of a ring on a GPU are.
+
+    Attributes
+    ----------
+    memory : str
+        "device": in the device's memory; "pinned host": in the segment, which devices reach
+        over the bus.
+    sync : str
+        "timeline": streams wait for each other; "host": the host waits for its stream before it
+        hands a slot on.
+    device : str
+        UUID of the creator's device, as nvidia-smi writes it. Its ordinal differs by process.
+    """
+
+    memory: str
+    sync: str
+    device: str
+
+
+@dataclass(frozen=True)
 class Info:
     """What a ring says of itself.
 
@@ -45,6 +66,8 @@ class Info:
         "inline": payloads beside their headers; "separate": in an area of their own.
     creator, user : mapping
         Who made the ring, and what they noted.
+    gpu : Gpu or None
+        Where the payloads of a ring on a GPU are; None on other rings.
     """
 
     name: str
@@ -63,6 +86,7 @@ class Info:
     placement: str
     creator: Mapping[str, Any]
     user: Mapping[str, Any]
+    gpu: Gpu | None = None
 
 
 class Block(msgspec.Struct):

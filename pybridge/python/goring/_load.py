@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from . import _errors, _layout, _meta
+from . import _errors, _layout, _meta, _streams
 from ._schema import dtype_of
 
 if TYPE_CHECKING:
@@ -68,12 +68,14 @@ def _load_data(library: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     names = (
-        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped PeerDead"
+        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped PeerDead "
+        "Unsupported CudaError WrongDevice ExporterGone Voided"
     )
     module.configure(
         **{n: getattr(_errors, n) for n in names.split()},
         encode_meta=_meta.encode,
         decode_meta=_meta.decode,
+        stream_handle=_streams.handle,
         dtypes=_tensor_dtypes(),
     )
     return module
@@ -108,6 +110,8 @@ def call(function: str, *args: Any) -> Any:
     """Call a function of the control plane; its error codes become exceptions."""
     library()
     reply = msgspec.json.decode(getattr(_control, f"pybridge_{function}")(*args))
+    if reply["code"] == "cuda":
+        raise _errors.CudaError(reply["text"], **reply["value"])
     if reply["code"]:
         raise _errors.BY_CODE.get(reply["code"], _errors.Error)(reply["text"])
     return reply["value"]
@@ -119,3 +123,9 @@ def fast() -> type[_fast.Ring]:
     assert _data is not None
     ring: type[_fast.Ring] = _data.Ring
     return ring
+
+
+def unreference_gpu(address: int) -> None:
+    """Give back the memory of a GPU ring that no participant took."""
+    assert _data is not None
+    _data.unreference_gpu(address)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import builtins
 import os
+import re
 import socket
+import sys
 from typing import Any
 
 import numpy.typing as npt
@@ -35,6 +37,9 @@ def create(
     dir: str | os.PathLike[str] | None = None,
     group: int | None = None,
     user: dict[str, Any] | None = None,
+    device: str | int | None = None,
+    gpu_memory: str | None = None,
+    gpu_sync: str | None = None,
 ) -> Ring:
     """Make a ring and attach to it.
 
@@ -71,6 +76,18 @@ def create(
         Widen the file's mode to 0660 for this group; -1 keeps the creator's group.
     user : dict, optional
         The creator's own facts by name, kept in the info block.
+    device : str or int, optional
+        Place the payloads on a CUDA device of this process: "cuda", "cuda:1", or an ordinal.
+        Messages are then read and written in place as a `DeviceArray` by CuPy, PyTorch, numba
+        and JAX, in every process that sees that device. This process owns the memory: it must
+        outlive the others, or leave that to ``goring gpu-hold``.
+    gpu_memory : {"device", "host"}, optional
+        With device: in the device's memory (default), or in host memory that it reaches over
+        the bus, which works where CUDA shares no device memory between processes (WSL2,
+        Jetson, MIG), and which nobody owns.
+    gpu_sync : {"timeline", "host"}, optional
+        With device: streams wait for each other, or the host waits for its stream before it
+        hands a slot on. Default: the timeline where it works.
 
     Returns
     -------
@@ -83,7 +100,9 @@ def create(
     BadName, BadValue, SchemaError
         Nonsense, with the value in the text. Nothing is created.
     NoSpace
-        Not enough shared memory; the text says what is needed.
+        Not enough shared memory, or memory of the device; the text says what is needed.
+    CudaUnavailable, WrongDevice, CudaError
+        With device: no driver or device, no such device, or what the driver refused.
 
     Examples
     --------
@@ -106,9 +125,36 @@ def create(
         "group": None if group is None else _check.integer("group", group),
         "user": _facts(user),
         "creator": _creator(),
+        **_gpu(device, gpu_memory, gpu_sync),
     }
     named = "" if name is None else _check.name(name)
     return Ring(_load.call("Create", named, _check.json(options)))
+
+
+def _gpu(device: str | int | None, memory: str | None, sync: str | None) -> dict[str, Any]:
+    if device is None and (memory is not None or sync is not None):
+        raise BadValue("gpu_memory and gpu_sync go with device=")
+    return {
+        "device": None if device is None else _ordinal(device),
+        "memory": _check.one_of("gpu_memory", memory or "", ("", "device", "host")),
+        "sync": _check.one_of("gpu_sync", sync or "", ("", "timeline", "host")),
+        "prober": None if device is None else _prober(),
+    }
+
+
+def _prober() -> builtins.list[str]:
+    """A program that loads the library, and only that: it tries to open the device's memory."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    program = f"import sys; sys.path.insert(0, {here!r}); import goring._native._pybridge"
+    return [sys.executable or "python3", "-c", program]
+
+
+def _ordinal(device: str | int) -> int:
+    if not isinstance(device, str):
+        return _check.not_negative("device", device)
+    if match := re.fullmatch(r"cuda(?::(\d{1,9}))?", device):
+        return int(match[1] or 0)
+    raise BadValue(f"device is {device!r}, want 'cuda', 'cuda:0' or an ordinal of a CUDA device")
 
 
 def _switch(field: str, value: bool | None) -> bool | None:

@@ -21,6 +21,7 @@ from . import _fast  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
 if TYPE_CHECKING:
     from ._async import Waiter
 
+DeviceArray = _fast.DeviceArray
 Message = _fast.Message
 Slot = _fast.Slot
 
@@ -79,6 +80,11 @@ class Consumer(_fast.Consumer, _Participant):
     on overwrite rings, too, each checked to be whole. `messages`, `read` and `latest` lend in
     place on every ring: release each message (``with``) before waiting for the next one, and
     on overwrite rings expect `Lapped` at that moment.
+
+    On a ring on a GPU iteration hands out a `DeviceArray` in place, never a copy. As one of
+    several consumers of a queue it ends with the next step, unless something besides the loop
+    variable holds it; a consumer that keeps the very slot which the producers need next, and
+    waits, gets `Held`. On overwrite rings there is only `read` and `latest`.
     """
 
     _waiter: Waiter | None = None

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
-from . import _check, _layout, _load, _passing
-from ._errors import Closed
-from ._info import Info, read_block
+from . import _check, _layout, _load, _passing, _streams
+from ._errors import Closed, Unsupported
+from ._info import Gpu, Info, read_block
 from ._stats import Stats, read_stats
 
 if TYPE_CHECKING:
     from ._participants import Consumer, Producer
+    from ._streams import Stream
 
 _MODES = {
     _layout.MODE_QUEUE: "queue",
@@ -62,6 +63,7 @@ class Ring:
             placement="inline" if m.inline else "separate",
             creator=block.creator,
             user=block.user,
+            gpu=Gpu(**attached["gpu"]) if attached["gpu"] else None,
         )
 
     @property
@@ -100,7 +102,12 @@ class Ring:
         return self._info.shape
 
     def producer(
-        self, *, name: str | None = None, wait: str = "adaptive", on_peer_death: str = "raise"
+        self,
+        *,
+        name: str | None = None,
+        wait: str = "adaptive",
+        on_peer_death: str = "raise",
+        stream: Stream | None = None,
     ) -> Producer:
         """Join as a producer.
 
@@ -114,6 +121,11 @@ class Ring:
             What a wait for room does when the last consumer has died: raise `PeerDead`, or
             wait for a successor. A consumer that has not come yet, or has left, is waited
             for either way.
+        stream : optional
+            On a ring on a GPU the CUDA stream that this producer works on unless a call names
+            another: a handle, or a stream of cuda.core, CuPy, PyTorch or numba. Without it the
+            legacy default stream, on which those work by default. It must outlive the
+            producer and its slots.
 
         Returns
         -------
@@ -124,13 +136,18 @@ class Ring:
         ------
         Busy
             No producer's seat is left; the text names the holders.
+        CudaUnavailable, WrongDevice, ExporterGone, CudaError
+            The device memory of a ring on a GPU cannot be opened here.
         """
         from ._participants import Producer
 
         strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
+        own = self._stream(stream)
 
-        def sit(seat: int, fd: int) -> Producer:
-            return Producer(self._mapped, seat, fd, self.dtype, self.shape, strategy, successor)
+        def sit(seat: int, fd: int, gpu: int) -> Producer:
+            return Producer(
+                self._mapped, seat, fd, self.dtype, self.shape, strategy, successor, gpu, own
+            )
 
         return self._join("producer", name, sit)
 
@@ -142,6 +159,7 @@ class Ring:
         timeout: float | None = None,
         on_peer_death: str = "raise",
         copy: bool = False,
+        stream: Stream | None = None,
     ) -> Consumer:
         """Join as a consumer.
 
@@ -154,7 +172,11 @@ class Ring:
             ever.
         copy : bool
             Hand out arrays that are the caller's own instead of views in place, for peers
-            that are not trusted to leave alone what they have written.
+            that are not trusted to leave alone what they have written. Not on a GPU.
+        stream : optional
+            As for `producer`. A slot is handed back behind what is on this stream by then, and
+            on every stream that an importer asked DLPack for; work on others must be named by
+            ``message.release(stream=...)``.
 
         Returns
         -------
@@ -165,24 +187,47 @@ class Ring:
         ------
         Busy
             No consumer's seat is left; the text names the holders.
+        CudaUnavailable, WrongDevice, ExporterGone, CudaError
+            The device memory of a ring on a GPU cannot be opened here.
         """
         from ._participants import Consumer
 
         strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
+        own = self._stream(stream)
+        if copy and self._info.gpu is not None:
+            raise Unsupported("copy=True on a ring on a GPU: view.copy_to_host() copies")
 
-        def sit(seat: int, fd: int) -> Consumer:
+        def sit(seat: int, fd: int, gpu: int) -> Consumer:
             return Consumer(
-                self._mapped, seat, fd, self.dtype, self.shape, strategy, timeout, successor, copy
+                self._mapped,
+                seat,
+                fd,
+                self.dtype,
+                self.shape,
+                strategy,
+                timeout,
+                successor,
+                copy,
+                gpu,
+                own,
             )
 
         return self._join("consumer", name, sit)
 
-    def _join(self, role: str, name: str | None, sit: Callable[[int, int], _P]) -> _P:
+    def _stream(self, stream: Stream | None) -> int:
+        if self._info.gpu is not None:
+            return _streams.LEGACY_DEFAULT if stream is None else _streams.handle(stream)
+        if stream is not None:
+            raise Unsupported("stream= is for rings on a GPU; this one is in host memory")
+        return 0
+
+    def _join(self, role: str, name: str | None, sit: Callable[[int, int, int], _P]) -> _P:
         seat = _load.call("Join", self._handle, role, program() if name is None else name)
         try:
-            return sit(seat["seat"], seat["fd"])
+            return sit(seat["seat"], seat["fd"], seat["gpu"])
         except BaseException:
             os.close(seat["fd"])  # and with it the seat's lock: the next one to join clears up
+            _load.unreference_gpu(seat["gpu"])
             raise
 
     def stats(self) -> Stats:
@@ -258,6 +303,7 @@ class Ring:
     def __repr__(self) -> str:
         i = self._info
         what = f"{i.kind} {i.dtype} {i.shape}" if i.shape is not None else i.kind
+        what += f" on {i.gpu.device}" if i.gpu is not None else ""
         fill = f"{i.slots - self.free} of {i.slots} slots in use"
         return f"<goring.Ring {i.name!r}: {what}, {'closed' if self.closed else fill}>"
 
