@@ -60,6 +60,7 @@ def consume(ring: goring.Ring, count: int, sabotage: Sabotage) -> None:
     said = time.monotonic()
     got = np.empty(ring.info.slot_bytes, np.uint8)
     with ring.consumer(on_peer_death="wait") as frames:
+        print("at 0", flush=True)  # it has joined
         try:
             for _ in endless(count):
                 message = frames.read()

@@ -59,7 +59,7 @@ class Peer:
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode()
 
-    def last(self, timeout: float = 60) -> str:
+    def last(self, timeout: float = 30) -> str:
         """Its last line, once it has ended well."""
         end, line = time.monotonic() + timeout, ""
         while more := self.line(end - time.monotonic()):

@@ -42,6 +42,7 @@ def test_every_mode(gpu: Machine, parts, mode: str) -> None:
     gpu.hold("frames", "--max-bytes", 1024, "--slots", slots, "--mode", mode)
     there, here = parts
     consumer = gpu.start(here, "consume", "frames", 200)
+    assert consumer.line(30) == "at 0"
     gpu.start(there, "produce", "frames", 400 if mode == "overwrite" else 300)
     assert verdict(consumer.last()) == (200, 0, 0)
 

@@ -156,6 +156,7 @@ func consume(ctx context.Context, ring *goring.Ring, count uint64, s sabotage) e
 		return err
 	}
 	got, want := make([]byte, ring.Superblock().SlotBytes), make([]byte, ring.Superblock().SlotBytes)
+	fmt.Println("at 0") // it has joined
 	var n, wrong, void uint64
 	said := time.Now()
 	for ; count == 0 || n < count; n++ {

@@ -101,6 +101,7 @@ int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	s->code = 0;
 	s->data = NULL;
 	s->device = 0;
+	s->stream = NULL;
 	s->view = NULL;
 	s->like.descr = NULL;
 	int far = gpu ? device_source(p, s, o) : 0, bad = far < 0;

@@ -28,6 +28,11 @@ BASES = [
     (goring.CorruptError, goring.Error),
     (goring.Busy, goring.Error),
     (goring.PeerDead, goring.Error),
+    (goring.CudaError, RuntimeError),
+    (goring.CudaUnavailable, RuntimeError),
+    (goring.WrongDevice, ValueError),
+    (goring.ExporterGone, goring.Error),
+    (goring.Voided, goring.Error),
 ]
 
 
