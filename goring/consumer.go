@@ -22,13 +22,13 @@ type Consumer struct {
 	wait waiter
 	room futex.Event // producers sleep here
 
-	pos    position // the next number to look at
-	side   side
-	owner  uint64 // seat number in the words of a shared side, else 0
-	lent   uint64 // low byte of the words of messages on loan
-	gen    uint64 // shared: requeue_gen of the last scan that took nothing
-	closed bool
-	again  givenBack // not shared: what Requeue gave back
+	pos   position // the next number to look at
+	side  side
+	owner uint64 // seat number in the words of a shared side, else 0
+	lent  uint64 // low byte of the words of messages on loan
+	gen   uint64 // shared: requeue_gen of the last scan that took nothing
+	bars  bars
+	again givenBack // not shared: what Requeue gave back
 
 	cur     cursor        // broadcast: what was released
 	words   seatWords     // broadcast modes: this seat's
@@ -53,6 +53,7 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 	}
 	switch c.side {
 	case sideShared:
+		c.bars = barSide
 		c.owner = uint64(seat.Number())
 		c.lent = takenWord(0, c.owner)
 		c.gen = s.requeueGen.Load() - 1 // unequal: the first empty walk scans
@@ -68,6 +69,9 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		c.pos = positionOf(c.cur.next, s.count)
 		c.fresh = true
 	}
+	if c.side == sideLossy {
+		c.bars = barSide
+	}
 	return c
 }
 
@@ -81,11 +85,10 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 // the context's error.
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
-		at, ok := c.take()
-		if !ok && c.side != sideShared && c.wait.eager && c.s.comes(c.pos, layout.StateReady) {
-			at, ok = c.take()
-		}
-		if !ok {
+		at, ok := c.pos, false
+		if c.there() || c.bars == 0 && c.soon() {
+			c.pos = at.next(c.s.count)
+		} else if at, ok = c.take(); !ok {
 			var err error
 			if at, err = c.waitData(ctx); err != nil {
 				return Message{}, err
@@ -148,7 +151,9 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				return
 			}
 			more := yield(m, nil)
-			if m.held() {
+			if c.side <= sideShared {
+				m.free()
+			} else if m.held() {
 				_ = m.Release() // on overwrite rings the loop asks Valid or releases itself
 			}
 			if !more {
@@ -161,10 +166,10 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 // Close gives the seat back. Messages that are still held are given back to the
 // ring: other consumers, or the next one, get them.
 func (c *Consumer) Close() error {
-	if c.closed {
+	if c.bars&barClosed != 0 {
 		return nil
 	}
-	c.closed = true
+	c.bars |= barClosed
 	c.wait.release()
 	if c.owner != 0 && c.s.giveBack(c.owner) {
 		c.s.requeued()
@@ -173,7 +178,7 @@ func (c *Consumer) Close() error {
 }
 
 func (c *Consumer) refusal() error {
-	if c.closed {
+	if c.bars&barClosed != 0 {
 		return fmt.Errorf("consumer of ring %q: %w", c.ring.name, os.ErrClosed)
 	}
 	if c.holdsAll() {
@@ -194,6 +199,17 @@ func (c *Consumer) holdsAll() bool {
 		return c.pos.number(c.s.count)-c.cur.first() >= c.s.count
 	}
 	return false
+}
+
+// there reports whether the message at pos is the caller's as it is.
+// Pairs with the producer's commit: what was written before READY is visible.
+func (c *Consumer) there() bool {
+	return c.bars == 0 && c.again.n.Load() == 0 && c.s.header(c.pos.idx).word.Load() == readyWord(c.pos.lap)
+}
+
+// soon is there, a moment later.
+func (c *Consumer) soon() bool {
+	return c.wait.eager && c.again.n.Load() == 0 && c.s.comes(c.pos, layout.StateReady)
 }
 
 func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
@@ -241,6 +257,5 @@ var errTorn = errors.New("torn")
 
 // sane reports whether a peer's sizes are within the slot.
 func (c *Consumer) sane(sizes uint64) bool {
-	n := sizes & 0xffffffff
-	return n <= c.s.bytes && (!c.s.fixed || n == c.s.bytes) && sizes>>32&0xffff <= c.s.maxMeta
+	return c.s.holds(sizes&0xffffffff) && sizes>>32&0xffff <= c.s.maxMeta
 }

@@ -6,7 +6,14 @@ package goring
 const cachedCopy = 1 << 19
 
 // copyCached is copy, by way of the caches.
-func copyCached(to, from []byte) (n int) {
+func copyCached(to, from []byte) int {
+	if len(from) <= cachedCopy {
+		return copy(to, from)
+	}
+	return copyPieces(to, from)
+}
+
+func copyPieces(to, from []byte) (n int) {
 	for n < len(to) && n < len(from) {
 		n += copy(to[n:], from[n:min(len(from), n+cachedCopy)])
 	}

@@ -57,6 +57,7 @@ func (s *Slot) CommitOn(stream Stream) error {
 		return p.blame(err)
 	}
 	p.touched = false
+	p.bars &^= barOpen
 	p.publish(d)
 	return nil
 }
@@ -91,7 +92,7 @@ func (p *Producer) untouch(i uint64) {
 }
 
 // fail makes the producer refuse from now on: what was to say so had no way to.
-func (p *Producer) fail(err error) { p.failed, p.refuses = err, true }
+func (p *Producer) fail(err error) { p.failed, p.bars = err, p.bars|barFailed }
 
 // blame completes what this producer has claimed when its context is gone: nobody else
 // would, as long as it lives.
@@ -119,6 +120,7 @@ func (p *Producer) putDevice(b []byte) error {
 		return err
 	}
 	p.touched = false
+	p.bars &^= barOpen
 	p.publish(draft{sizes: uint64(len(b))})
 	return nil
 }

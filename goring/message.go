@@ -29,8 +29,12 @@ func (m Message) Bytes() []byte {
 	if m.c.s.payload == nil {
 		inDevice()
 	}
-	return m.c.s.data(m.at.idx, m.sizes&0xffffffff)
+	return m.c.s.data(m.at.idx, m.size())
 }
+
+// size is the length of the payload. It is a message's of a batch that was sane when the
+// batch was taken, but a peer writes what it does not own: it is kept within the slot.
+func (m Message) size() uint64 { return min(max(m.sizes&0xffffffff, m.c.s.least), m.c.s.bytes) }
 
 // Seq is the message's number in the ring, from 0.
 func (m Message) Seq() uint64 { return m.at.number(m.c.s.count) }
@@ -53,7 +57,7 @@ func (m Message) Redelivered() int { return int(m.sizes >> 56) }
 
 // RawMeta is a private copy of the metadata's msgpack, nil when there is none.
 func (m Message) RawMeta() []byte {
-	n := m.sizes >> 32 & 0xffff
+	n := min(m.sizes>>32&0xffff, m.c.s.maxMeta) // as size
 	if n == 0 {
 		return nil
 	}
@@ -83,8 +87,8 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 		return d, fmt.Errorf("message %d: %w: %w", m.Seq(), ErrCorrupt, err)
 	}
 	n, err := d.Bytes()
-	if err != nil || n != m.sizes&0xffffffff {
-		return d, fmt.Errorf("message %d has %d bytes and a descriptor of %d: %w", m.Seq(), m.sizes&0xffffffff, n, ErrCorrupt)
+	if err != nil || n != m.size() {
+		return d, fmt.Errorf("message %d has %d bytes and a descriptor of %d: %w", m.Seq(), m.size(), n, ErrCorrupt)
 	}
 	return d, nil
 }
@@ -103,15 +107,23 @@ func (m Message) Release() error {
 	if c.side >= sideGated {
 		return m.pass()
 	}
-	h := m.header()
-	if c.closed || h.word.Load() != m.word() || c.again.n.Load() != 0 && c.again.has(m.at) {
+	if !m.free() {
 		panic("goring: Release" + notHeld)
+	}
+	return nil
+}
+
+// free gives the slot of a queue's message back, if the message is held.
+func (m Message) free() bool {
+	c, h := m.c, m.header()
+	if c.bars&barClosed != 0 || h.word.Load() != m.word() || c.again.n.Load() != 0 && c.again.has(m.at) {
+		return false
 	}
 	// Sequentially consistent: pairs with the producer's load of FREE, and is
 	// ordered before the load of the waiting flag in Notify.
 	h.word.Store(freeWord(m.at.lap + 1))
 	c.room.Notify()
-	return nil
+	return true
 }
 
 // pass is Release where every consumer reads every message.
@@ -123,7 +135,7 @@ func (m Message) pass() error {
 		}
 		return nil
 	}
-	if c.closed || c.again.has(m.at) || !c.cur.release(m.Seq(), 1) {
+	if c.bars&barClosed != 0 || c.again.has(m.at) || !c.cur.release(m.Seq(), 1) {
 		panic("goring: Release" + notHeld)
 	}
 	c.room.Notify()
@@ -169,7 +181,7 @@ func (m Message) requeue() {
 // held reports whether the loan is still open.
 func (m Message) held() bool {
 	c := m.c
-	if c.closed || c.again.n.Load() != 0 && c.again.has(m.at) {
+	if c.bars&barClosed != 0 || c.again.n.Load() != 0 && c.again.has(m.at) {
 		return false
 	}
 	switch c.side {

@@ -54,11 +54,12 @@ func TestOrderOnArm64(t *testing.T) {
 	for _, c := range []struct{ function, want, why string }{
 		{"goring.(*Producer).overwriting", "STLR LDAR", "WRITING, then the load that no store of the payload passes"},
 		{"goring.Message.pass", "STLRW LDAR", "overwrite: the private word, then the slot's"},
-		{"goring.Message.Release", "STLR LDARW", "FREE, then the waiting flag"},
+		{"goring.Message.free", "STLR LDARW", "FREE, then the waiting flag"},
 		{"goring.WriteBatch.publish", "MOVD STLR MOVD STLR", "each header before its READY"},
-		{"goring.(*Producer).publish", "MOVD STP STLR", "the header before READY"},
-		{"goring.(*Producer).committed", "STLR LDARW", "head, and before it READY, then the waiting flag"},
-		{"goring.(*Consumer).take", "LDAR", "the word before the payload"},
+		{"goring.(*Producer).publish", "MOVD STP STLR LDARW", "the header before READY, and that before the waiting flag"},
+		{"goring.(*Producer).announce", "STLR LDARW", "head, then the waiting flag"},
+		{"goring.(*Consumer).Read", "LDAR", "the word before the payload"},
+		{"goring.(*Consumer).take", "LDAR", "the same"},
 		{"goring.(*waiter).sleep", "LDARW STLRW", "the ticket, then the waiting flag, then the second look"},
 		{"futex.Pause", "YIELD", "the hint of a spin loop"},
 	} {

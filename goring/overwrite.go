@@ -98,7 +98,7 @@ func (c *Consumer) skipToNewest() {
 	head := c.s.head.Load()
 	newest := head - 1
 	switch {
-	case c.closed || head == 0 || c.again.n.Load() != 0:
+	case c.bars&barClosed != 0 || head == 0 || c.again.n.Load() != 0:
 	case c.side == sideLossy && (c.fresh || newest >= c.pos.number(c.s.count)):
 		c.pos = positionOf(newest, c.s.count)
 	case c.side == sideGated && newest > c.pos.number(c.s.count) && newest-c.cur.first() < c.s.count:

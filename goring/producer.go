@@ -20,15 +20,13 @@ type Producer struct {
 	wait waiter
 	data futex.Event // consumers sleep here
 
-	pos      position // the next number to reserve
-	side     side
-	owner    uint64 // seat number in the words of a shared side, else 0
-	gate     uint64 // broadcast: the slowest consumer's cursor when last looked at
-	reserved bool   // a Slot or WriteBatch is open
-	draft    draft  // of the open Slot
-	stamped  bool   // the ring wants timestamps
-	closed   bool
-	refuses  bool // closed, or failed
+	pos     position // the next number to reserve
+	side    side
+	owner   uint64 // seat number in the words of a shared side, else 0
+	gate    uint64 // broadcast: the slowest consumer's cursor when last looked at
+	bars    bars
+	draft   draft // of the open Slot
+	stamped bool  // the ring wants timestamps
 
 	gpu     *gpuMemory // of a GPU ring, else nil, and the rest unused
 	stream  Stream     // the producer's own
@@ -36,6 +34,17 @@ type Producer struct {
 	touched bool       // if there is any
 	failed  error      // what Commit could not say
 }
+
+// bars is what keeps a participant from taking the slot at its position by nothing but a
+// look at the word: on the hot path one comparison with 0 stands for all of them.
+type bars uint8
+
+const (
+	barSide bars = 1 << iota // its side of the ring, or a GPU ring, needs more than a look
+	barOpen                  // a Slot or WriteBatch is open
+	barClosed
+	barFailed // see Producer.failed
+)
 
 func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 	s := r.slots
@@ -48,6 +57,9 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		stamped: r.sb.Timestamps(),
 		gpu:     seat.memory,
 		stream:  how.cuda.stream,
+	}
+	if p.side != sideAlone || p.gpu != nil {
+		p.bars = barSide
 	}
 	switch {
 	case p.side == sideShared:
@@ -93,15 +105,28 @@ func sideOf(mode layout.Mode, seats int) side {
 // when the producer is closed, ErrPeerDead when it is full and its last consumer has died
 // (see [OnPeerDeath]), or the context's error.
 func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
-	if err := p.reserve(ctx); err != nil {
-		return Slot{}, err
+	if !p.free() && (p.bars != 0 || !p.soon()) {
+		if err := p.reserve(ctx); err != nil {
+			return Slot{}, err
+		}
 	}
 	return p.open(), nil
 }
 
+// free reports whether the slot at pos is the caller's as it is.
+// Pairs with the consumer's release: FREE of this lap means that it has let go.
+func (p *Producer) free() bool {
+	return p.bars == 0 && p.s.shutdown.Load() == 0 && p.s.header(p.pos.idx).word.Load() == freeWord(p.pos.lap)
+}
+
+// soon is free, a moment later.
+func (p *Producer) soon() bool {
+	return p.wait.eager && p.s.shutdown.Load() == 0 && p.s.comes(p.pos, layout.StateFree)
+}
+
 // reserve makes the slot at pos the caller's.
 func (p *Producer) reserve(ctx context.Context) error {
-	if p.grab() || p.side == sideAlone && p.wait.eager && p.s.comes(p.pos, layout.StateFree) && p.grab() {
+	if p.grab() {
 		return nil
 	}
 	return p.waitRoom(ctx)
@@ -109,11 +134,8 @@ func (p *Producer) reserve(ctx context.Context) error {
 
 // TryReserve is Reserve that fails with ErrFull instead of waiting.
 func (p *Producer) TryReserve() (Slot, error) {
-	if !p.grab() {
-		if err := p.refusal(); err != nil {
-			return Slot{}, err
-		}
-		return Slot{}, ErrFull
+	if err := p.tryReserve(); err != nil {
+		return Slot{}, err
 	}
 	return p.open(), nil
 }
@@ -125,13 +147,16 @@ func (p *Producer) Write(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if p.gpu != nil {
-		return p.writeDevice(ctx, b)
+	if !p.free() && (p.bars != 0 || !p.soon()) {
+		if p.gpu != nil {
+			return p.writeDevice(ctx, b)
+		}
+		if err := p.reserve(ctx); err != nil {
+			return err
+		}
 	}
-	if err := p.reserve(ctx); err != nil {
-		return err
-	}
-	p.put(b)
+	copyCached(p.s.data(p.pos.idx, uint64(len(b))), b)
+	p.publish(draft{sizes: uint64(len(b))})
 	return nil
 }
 
@@ -140,17 +165,26 @@ func (p *Producer) TryWrite(b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if !p.grab() {
-		if err := p.refusal(); err != nil {
-			return err
-		}
-		return ErrFull
+	if err := p.tryReserve(); err != nil {
+		return err
 	}
 	if p.gpu != nil {
 		return p.putDevice(b)
 	}
-	p.put(b)
+	copyCached(p.s.data(p.pos.idx, uint64(len(b))), b)
+	p.publish(draft{sizes: uint64(len(b))})
 	return nil
+}
+
+// tryReserve is reserve without waiting.
+func (p *Producer) tryReserve() error {
+	if p.free() || p.grab() {
+		return nil
+	}
+	if err := p.refusal(); err != nil {
+		return err
+	}
+	return ErrFull
 }
 
 // Retract takes back a message that no consumer has taken yet, and reports whether it
@@ -171,20 +205,20 @@ func (p *Producer) Retract(seq uint64) bool {
 // Close gives the seat back. An open reservation is aborted. What was committed
 // stays in the ring.
 func (p *Producer) Close() error {
-	if p.closed {
+	if p.bars&barClosed != 0 {
 		return nil
 	}
-	if p.reserved {
+	if p.bars&barOpen != 0 {
 		p.abandon()
 	}
-	p.closed, p.refuses = true, true
+	p.bars |= barClosed
 	p.wait.release()
 	return p.seat.Leave()
 }
 
 // grab makes the slot at pos the caller's if that needs no waiting.
 func (p *Producer) grab() bool {
-	if p.reserved || p.refuses || p.s.shutdown.Load() != 0 {
+	if p.bars&^barSide != 0 || p.s.shutdown.Load() != 0 {
 		return false
 	}
 	switch p.side {
@@ -193,9 +227,9 @@ func (p *Producer) grab() bool {
 	case sideGated:
 		return p.passGate()
 	case sideLossy:
+		p.overwriting(p.pos, 1)
 		return true
 	default:
-		// Pairs with the consumer's release: FREE of this lap means that it has let go.
 		return p.s.header(p.pos.idx).word.Load() == freeWord(p.pos.lap)
 	}
 }
@@ -228,9 +262,9 @@ func (p *Producer) grabShared(hints bool) bool {
 // refusal is why the producer may not reserve at all, or nil.
 func (p *Producer) refusal() error {
 	switch {
-	case p.closed:
+	case p.bars&barClosed != 0:
 		return fmt.Errorf("producer of ring %q: %w", p.ring.name, os.ErrClosed)
-	case p.reserved:
+	case p.bars&barOpen != 0:
 		panic("goring: Reserve while a reservation is open: Commit or Abort it first")
 	case p.ring.endedEarly():
 		return fmt.Errorf("ring %q: %w", p.ring.name, ErrExporterGone)
@@ -270,21 +304,9 @@ func (p *Producer) waitRoom(ctx context.Context) error {
 
 // open hands out the slot that grab or waitRoom made ours.
 func (p *Producer) open() Slot {
-	p.reserved = true
+	p.bars |= barOpen
 	p.draft = draft{sizes: p.s.bytes}
-	if p.side == sideLossy {
-		p.overwriting(p.pos, 1)
-	}
 	return Slot{p: p, at: p.pos}
-}
-
-// put copies b into the slot that grab or waitRoom made ours, and publishes it.
-func (p *Producer) put(b []byte) {
-	if p.side == sideLossy {
-		p.overwriting(p.pos, 1)
-	}
-	copyCached(p.s.data(p.pos.idx, p.s.bytes), b)
-	p.publish(draft{sizes: uint64(len(b))})
 }
 
 // publish makes the slot at pos a message. From the first byte of the payload to the store
@@ -303,17 +325,25 @@ func (p *Producer) publish(d draft) {
 
 // committed moves on to next after the slots before it were published.
 func (p *Producer) committed(next position) {
-	p.reserved = false
 	p.pos = next
+	if p.side >= sideGated || p.data.Waiting.Load() != 0 {
+		p.announce()
+	}
+}
+
+// announce is the rare part of committed, out of its line.
+//
+//go:noinline
+func (p *Producer) announce() {
 	if p.side >= sideGated {
-		p.s.head.Store(next.number(p.s.count)) // behind the words: what is before head is there
+		p.s.head.Store(p.pos.number(p.s.count)) // behind the words: what is before head is there
 	}
 	p.data.Notify()
 }
 
 // abandon gives back a reservation whose handle is lost.
 func (p *Producer) abandon() {
-	p.reserved = false
+	p.bars &^= barOpen
 	p.untouch(p.pos.idx)
 	if p.owner == 0 {
 		return // nothing was stored
@@ -340,21 +370,22 @@ func unixNano() int64 { return time.Now().UnixNano() } // out of line, so that s
 
 // fits checks the length of one message against the ring.
 func (p *Producer) fits(n int) error {
-	if uint64(n) == p.s.bytes {
+	if p.s.holds(uint64(n)) {
 		return nil
 	}
 	return p.misfit(n)
 }
 
 func (p *Producer) misfit(n int) error {
-	if p.s.fixed && uint64(n) != p.s.bytes {
+	if p.s.fixed {
 		return fmt.Errorf("ring %q carries %s of %d bytes, got %d bytes: %w", p.ring.name, p.ring.sb.Kind, p.s.bytes, n, ErrSchema)
 	}
-	if uint64(n) > p.s.bytes {
-		return fmt.Errorf("message of %d bytes, slots of ring %q hold %d: %w", n, p.ring.name, p.s.bytes, ErrTooLarge)
-	}
-	return nil
+	return fmt.Errorf("message of %d bytes, slots of ring %q hold %d: %w", n, p.ring.name, p.s.bytes, ErrTooLarge)
 }
+
+// holds reports whether a message may have n bytes. Smaller than least is huge once least
+// is taken off.
+func (s *slots) holds(n uint64) bool { return n-s.least <= s.bytes-s.least }
 
 // catchUp is the larger of p and the position of a shared hint.
 func (p position) catchUp(hint, n uint64) position {

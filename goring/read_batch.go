@@ -40,20 +40,22 @@ func (c *Consumer) ReadBatch(ctx context.Context, limit int) (ReadBatch, error) 
 	}
 	// The first was taken above. A message whose sizes cannot be ends the run: the next
 	// read reports it.
-	b.n = max(c.saneRun(b.at, c.s.runOf(b.at, most, layout.StateReady)), 1)
+	b.n = max(c.saneRun(b.at, most), 1)
 	c.pos = b.at.plus(b.n, c.s.count)
 	return b, nil
 }
 
-// saneRun counts the messages from at on, at most n, whose sizes can be.
-func (c *Consumer) saneRun(at position, n uint64) uint64 {
-	for k := range n {
-		if !c.sane(c.s.header(at.idx).sizes) {
-			return k
+// saneRun counts the messages from at on, at most most, that are there and whose sizes can be.
+func (c *Consumer) saneRun(at position, most uint64) uint64 {
+	s := c.s
+	r := s.runFrom(at, layout.StateReady)
+	for n := range most {
+		if h := s.headerAt(r.off); h.word.Load() != r.word || !c.sane(h.sizes) {
+			return n
 		}
-		at = at.next(c.s.count)
+		r = r.next(s)
 	}
-	return n
+	return most
 }
 
 // takeNext takes the message at pos of a shared side if it is there and its sizes can be.
@@ -81,14 +83,10 @@ func (b ReadBatch) Seq() uint64 { return b.at.number(b.c.s.count) }
 // At is message k of the batch.
 func (b ReadBatch) At(k int) Message {
 	if uint64(k) >= b.n {
-		outside("message", k, b.n)
+		panic(outside{"message", k, b.n})
 	}
-	at := b.at.plus(uint64(k), b.c.s.count)
-	sizes := b.c.s.header(at.idx).sizes
-	if !b.c.sane(sizes) { // it was when the batch was taken: a peer writes what it does not own
-		sizes = 0
-	}
-	return Message{b.c, at, sizes}
+	at := b.at.behind(uint64(k), b.c.s.count)
+	return Message{b.c, at, b.c.s.header(at.idx).sizes}
 }
 
 // Data is the payload of all messages in one piece, on rings of fixed items whose
@@ -107,7 +105,7 @@ func (b ReadBatch) Release() error {
 	s := b.c.s
 	switch b.c.side {
 	case sideGated:
-		if b.c.closed || b.c.again.n.Load() != 0 && b.givenBack() || !b.c.cur.release(b.Seq(), b.n) {
+		if b.c.bars&barClosed != 0 || b.c.again.n.Load() != 0 && b.givenBack() || !b.c.cur.release(b.Seq(), b.n) {
 			panic(notHeldAsAWhole)
 		}
 		b.c.room.Notify()
@@ -115,15 +113,15 @@ func (b ReadBatch) Release() error {
 	case sideLossy: // the producer overwrites from the first to the last
 		return Message{b.c, b.at, 0}.Release()
 	}
-	if b.c.closed || s.runOf(b.at, b.n, b.c.lent) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
+	if b.c.bars&barClosed != 0 || s.runOf(b.at, b.n, b.c.lent) != b.n || b.c.again.n.Load() != 0 && b.givenBack() {
 		panic(notHeldAsAWhole)
 	}
-	at := b.at
+	r := s.runFrom(position{b.at.lap + 1, b.at.idx}, layout.StateFree)
 	for range b.n - 1 {
-		storeRelease(&s.header(at.idx).word, freeWord(at.lap+1))
-		at = at.next(s.count)
+		storeRelease(&s.headerAt(r.off).word, r.word)
+		r = r.next(s)
 	}
-	s.header(at.idx).word.Store(freeWord(at.lap + 1)) // sequentially consistent, see Message.Release
+	s.headerAt(r.off).word.Store(r.word) // sequentially consistent, see Message.Release
 	b.c.room.Notify()
 	return nil
 }

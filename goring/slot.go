@@ -107,6 +107,7 @@ func (s *Slot) Commit() {
 		return
 	}
 	d := *s.draft("Commit")
+	s.p.bars &^= barOpen
 	s.p.publish(d)
 }
 
@@ -115,7 +116,7 @@ func (s *Slot) Commit() {
 func (s *Slot) Abort() {
 	s.draft("Abort")
 	p := s.p
-	p.reserved = false
+	p.bars &^= barOpen
 	p.untouch(s.at.idx)
 	if p.owner == 0 {
 		return
@@ -127,7 +128,7 @@ func (s *Slot) Abort() {
 // draft is the producer's, whose open reservation s must be. The caller's misuse
 // panics; a word that a peer changed is found by the consumer.
 func (s *Slot) draft(op string) *draft {
-	if !s.p.reserved || s.at != s.p.pos {
+	if s.p.bars&barOpen == 0 || s.at != s.p.pos {
 		misuse(op)
 	}
 	return &s.p.draft

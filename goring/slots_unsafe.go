@@ -23,11 +23,13 @@ type slots struct {
 	headers unsafe.Pointer
 	payload unsafe.Pointer
 	hStride uintptr
+	hEnd    uintptr // the headers' length: count strides
 	dStride uintptr
 	count   uint64 // slots in the ring
 	bytes   uint64 // payload capacity of a slot
 	metaOff uintptr
 	maxMeta uint64
+	least   uint64 // and the fewest bytes of a message: as many on rings of fixed items
 	mode    layout.Mode
 	fixed   bool // every message has exactly bytes bytes
 	mirror  bool // a run of payloads may cross the wrap
@@ -45,6 +47,7 @@ func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror boo
 		headers: unsafe.Add(control, sb.HeaderOff),
 		payload: payload,
 		hStride: uintptr(sb.HeaderStride),
+		hEnd:    uintptr(sb.Slots) * uintptr(sb.HeaderStride),
 		dStride: uintptr(sb.DataStride),
 		count:   sb.Slots,
 		bytes:   sb.SlotBytes,
@@ -64,14 +67,21 @@ func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror boo
 		requeueGen:  (*atomic.Uint64)(unsafe.Add(control, layout.OffRequeueGen)),
 		head:        (*atomic.Uint64)(unsafe.Add(control, layout.OffHead)),
 	}
+	if s.fixed {
+		s.least = s.bytes
+	}
 	if sb.Inline() {
 		s.payload = unsafe.Add(control, sb.DataOff)
 	}
 	return s
 }
 
-func (s *slots) header(i uint64) *slotHeader {
-	return (*slotHeader)(unsafe.Add(s.headers, uintptr(i)*s.hStride))
+func (s *slots) header(i uint64) *slotHeader { return s.headerAt(uintptr(i) * s.hStride) }
+
+// headerAt is the header off bytes behind the first one. Loops over a run of slots add to it
+// where header would multiply.
+func (s *slots) headerAt(off uintptr) *slotHeader {
+	return (*slotHeader)(unsafe.Add(s.headers, off))
 }
 
 // data is the first n bytes of slot i's payload; n has been bounded by the caller.

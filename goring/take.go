@@ -4,36 +4,37 @@ import "example.com/goring/layout"
 
 // take returns the next message's position if it is there.
 func (c *Consumer) take() (position, bool) {
-	if c.closed {
+	at := c.pos
+	switch {
+	case c.there():
+		c.pos = at.next(c.s.count)
+		return at, true
+	case c.bars&barClosed != 0:
 		return position{}, false
-	}
-	switch c.side {
-	case sideShared:
-		return c.takeShared(true)
-	case sideLossy:
-		return c.takeLossy()
-	}
-	if c.again.n.Load() != 0 {
-		if at, ok := c.again.pop(); ok {
+	case c.side == sideShared:
+		if at, ok := c.walk(true); ok {
 			return at, true
 		}
+		return c.takeGivenBack(true)
+	case c.side == sideLossy:
+		return c.takeLossy()
 	}
-	at := c.pos
-	// Pairs with the producer's commit: what was written before READY is visible.
-	if c.s.header(at.idx).word.Load() != readyWord(at.lap) {
-		if c.side == sideGated {
-			return position{}, false
-		}
-		return c.skip()
+	if at, ok := c.again.pop(); ok {
+		return at, true
 	}
-	c.pos = at.next(c.s.count)
-	return at, true
+	if c.side == sideGated {
+		return position{}, false
+	}
+	return c.skip()
 }
 
 // takeFinal is take that trusts no hint.
 func (c *Consumer) takeFinal() (position, bool) {
 	if c.side == sideShared {
-		return c.takeShared(false)
+		if at, ok := c.walk(false); ok {
+			return at, true
+		}
+		return c.takeGivenBack(false)
 	}
 	return c.take()
 }
@@ -61,12 +62,9 @@ func (c *Consumer) skip() (position, bool) {
 	return position{}, false
 }
 
-// takeShared takes the first READY message that a walk finds; where the walk ends it
-// looks for messages that were given back behind the hint.
-func (c *Consumer) takeShared(hints bool) (position, bool) {
-	if at, ok := c.walk(hints); ok {
-		return at, true
-	}
+// takeGivenBack looks, where a walk has ended, for messages that were given back behind the
+// hint.
+func (c *Consumer) takeGivenBack(hints bool) (position, bool) {
 	gen := c.s.requeueGen.Load() // before the scan: a later requeue makes us look again
 	if hints && gen == c.gen {
 		return position{}, false

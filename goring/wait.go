@@ -140,9 +140,12 @@ func (w *waiter) closed(ctx context.Context, look func(bool) bool) (done bool, e
 
 // comes looks at the word of the slot at at, and at nothing else, until it has that state
 // or a moment has passed: most waits of two busy cores end here, and each look delays the
-// peer that is about to store the word.
+// peer that is about to store the word. A word that will not come to it is not waited for.
 func (s *slots) comes(at position, state uint64) bool {
 	word, want := &s.header(at.idx).word, at.lap<<8|state
+	if w := word.Load(); wordLap(w) > at.lap || wordLap(w) == at.lap && wordAborted(w) {
+		return false
+	}
 	for range pauses {
 		if word.Load() == want {
 			return true

@@ -36,6 +36,15 @@ func (p position) next(n uint64) position {
 	return p
 }
 
+// behind is plus for a k of at most n.
+func (p position) behind(k, n uint64) position {
+	if p.idx += k; p.idx >= n {
+		p.idx -= n
+		p.lap++
+	}
+	return p
+}
+
 // plus moves p k messages on; k is less than n nearly always.
 func (p position) plus(k, n uint64) position {
 	if p.idx += k; p.idx >= n {

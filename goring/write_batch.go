@@ -22,13 +22,15 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 	if limit < 1 {
 		return WriteBatch{}, fmt.Errorf("a batch of %d: want 1 or more: %w", limit, ErrOption)
 	}
-	if err := p.ring.onlyHost("a batch", "Reserve or Write"); err != nil {
-		return WriteBatch{}, err
+	if !p.free() && (p.bars != 0 || !p.soon()) {
+		if err := p.ring.onlyHost("a batch", "Reserve or Write"); err != nil {
+			return WriteBatch{}, err
+		}
+		if err := p.reserve(ctx); err != nil {
+			return WriteBatch{}, err
+		}
 	}
-	if err := p.reserve(ctx); err != nil {
-		return WriteBatch{}, err
-	}
-	p.reserved = true
+	p.bars |= barOpen
 	b := WriteBatch{p: p, at: p.pos, n: 1}
 	most := p.s.longestRun(b.at, uint64(limit))
 	switch p.side {
@@ -38,7 +40,7 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 		b.n = min(most, p.ahead())
 	case sideLossy:
 		b.n = most
-		p.overwriting(b.at, b.n)
+		p.overwriting(b.at.next(p.s.count), b.n-1)
 	default:
 		for b.n < most && p.grabNext(b.at.plus(b.n, p.s.count)) {
 			b.n++
@@ -52,16 +54,31 @@ func (p *Producer) ReserveBatch(ctx context.Context, limit int) (WriteBatch, err
 // the owner's bits, if any) and the lap they must have. It is one tight loop of independent loads, so
 // that their cache misses overlap: most of a batch's time is waiting for those.
 func (s *slots) runOf(at position, most, state uint64) uint64 {
-	word := at.lap<<8 | state
+	r := s.runFrom(at, state)
 	for n := range most {
-		if s.header(at.idx).word.Load() != word {
+		if s.headerAt(r.off).word.Load() != r.word {
 			return n
 		}
-		if at.idx++; at.idx == s.count {
-			at.idx, word = 0, word+1<<8
-		}
+		r = r.next(s)
 	}
 	return most
+}
+
+// run is where a loop over slots, one after the other, has come to.
+type run struct {
+	off  uintptr // of the slot's header
+	word uint64  // that goes with its number and the state in question
+}
+
+func (s *slots) runFrom(at position, state uint64) run {
+	return run{uintptr(at.idx) * s.hStride, at.lap<<8 | state}
+}
+
+func (r run) next(s *slots) run {
+	if r.off += s.hStride; r.off == s.hEnd {
+		r.off, r.word = 0, r.word+1<<8
+	}
+	return r
 }
 
 // longestRun is how many slots from at on one batch may have.
@@ -85,11 +102,12 @@ func (p *Producer) grabNext(at position) bool {
 
 // prepare gives every slot the header of a message as long as the slot.
 func (b WriteBatch) prepare() {
-	s, at := b.p.s, b.at
+	s := b.p.s
+	r := s.runFrom(b.at, 0)
 	for range b.n {
-		h := s.header(at.idx)
-		h.sizes, h.tag, h.timestamp = s.bytes, 0, 0
-		at = at.next(s.count)
+		h := s.headerAt(r.off)
+		h.sizes, h.tag = s.bytes, 0
+		r = r.next(s)
 	}
 }
 
@@ -105,7 +123,7 @@ func (b WriteBatch) Seq() uint64 { return b.at.number(b.p.s.count) }
 
 // Bytes is the payload of slot k.
 func (b WriteBatch) Bytes(k int) []byte {
-	return b.p.s.data(b.at.plus(b.check(k), b.p.s.count).idx, b.p.s.bytes)
+	return b.p.s.data(b.at.behind(b.check(k), b.p.s.count).idx, b.p.s.bytes)
 }
 
 // SetLen says that only the first n bytes of slot k are its message.
@@ -134,27 +152,33 @@ func (s *slots) contiguous(at position, n uint64) []byte {
 
 func (b WriteBatch) check(k int) uint64 {
 	if uint64(k) >= b.n {
-		outside("slot", k, b.n)
+		panic(outside{"slot", k, b.n})
 	}
 	return uint64(k)
 }
 
-// outside keeps its text out of the loops that check an index.
-//
-//go:noinline
-func outside(what string, k int, n uint64) {
-	panic(fmt.Sprintf("goring: %s %d of a batch of %d", what, k, n))
+// outside is an index that a batch does not have. Its text is made when somebody reads it,
+// which keeps the check small enough to be compiled into the caller's loop.
+type outside struct {
+	what string
+	k    int
+	n    uint64
+}
+
+func (o outside) Error() string {
+	return fmt.Sprintf("goring: %s %d of a batch of %d", o.what, o.k, o.n)
 }
 
 // Commit publishes the first k slots; the rest is given back.
 func (b WriteBatch) Commit(k int) {
 	p := b.p
-	if !p.reserved || b.at != p.pos && p.owner == 0 {
+	if p.bars&barOpen == 0 || b.at != p.pos && p.owner == 0 {
 		panic("goring: Commit of a batch that is not reserved (twice, or after Close)")
 	}
 	if k < 0 || uint64(k) > b.n {
 		panic(fmt.Sprintf("goring: Commit of %d slots of a batch of %d", k, b.n))
 	}
+	p.bars &^= barOpen
 	n := uint64(k)
 	if n > 0 {
 		b.publish(n)
@@ -174,16 +198,16 @@ func (b WriteBatch) Commit(k int) {
 // of the waiting flag behind it needs.
 func (b WriteBatch) publish(n uint64) {
 	s, now := b.p.s, b.p.stamp()
-	at := b.at
-	for j := uint64(0); j < n-1; j++ {
-		h := s.header(at.idx)
+	r := s.runFrom(b.at, layout.StateReady)
+	for range n - 1 {
+		h := s.headerAt(r.off)
 		h.timestamp = now
-		storeRelease(&h.word, readyWord(at.lap))
-		at = at.next(s.count)
+		storeRelease(&h.word, r.word)
+		r = r.next(s)
 	}
-	h := s.header(at.idx)
+	h := s.headerAt(r.off)
 	h.timestamp = now
-	h.word.Store(readyWord(at.lap))
+	h.word.Store(r.word)
 }
 
 // WriteAll writes b, the bytes of one or more items one after the other, in as few
