@@ -368,6 +368,58 @@ func TestGPURingIsZeroAtFirst(t *testing.T) {
 	}
 }
 
+// In pinned host memory a processor writes and reads in place, behind the device work of others.
+func TestPinnedMemoryIsWrittenByTheHostToo(t *testing.T) {
+	for _, mode := range []layout.Mode{layout.ModeQueue, layout.ModeBroadcast} {
+		t.Run(mode.String(), func(t *testing.T) {
+			if !inChild(t, "FAKECUDA_DELAY_US=500") {
+				return
+			}
+			r := gpuRing(t, 2, 4096, CUDAMemory(layout.MemoryHost), Mode(mode))
+			kept := gpuRing(t, 40, 4096)
+			c, err := r.Consumer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := r.Producer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := kept.Producer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for seq := range uint64(40) {
+				s, err := p.Reserve(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Vacated(); err != nil {
+					t.Fatal(err)
+				}
+				copy(s.Bytes(), pattern(seq, 4096))
+				s.Commit()
+				m, err := c.Read(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := m.Arrived(); err != nil || !bytes.Equal(m.Bytes(), pattern(seq, 4096)) {
+					t.Fatal("message", seq, err)
+				}
+				if err := pass(t.Context(), m, out, LegacyStream); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(c.Close(), p.Close(), out.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if wrong := countWrong(t, kept, 40); wrong != 0 {
+				t.Fatalf("%d messages were overwritten while the device read them", wrong)
+			}
+		})
+	}
+}
+
 func TestGPUMisuse(t *testing.T) {
 	if !inChild(t) {
 		return

@@ -19,6 +19,16 @@ func (s *Slot) DevicePtr(stream Stream) (uint64, error) {
 	return p.gpu.Slot(s.at.idx), nil
 }
 
+// Vacated waits until the device work of the slot's last readers is done. On a ring in pinned
+// host memory [Slot.Bytes] may be written then.
+func (s *Slot) Vacated() error {
+	s.draft("Vacated")
+	if s.p.gpu == nil {
+		return notOnGPU(s.p.ring)
+	}
+	return s.p.blame(s.p.gpu.Vacated(s.at.idx, s.Seq()))
+}
+
 // CopyFromHost copies b to the device, on the stream, and says that it is the message. b may
 // be used again when it returns.
 func (s *Slot) CopyFromHost(b []byte, stream Stream) error {

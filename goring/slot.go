@@ -26,7 +26,8 @@ type draft struct {
 // Bytes is the whole payload of the slot, to be written in place. It may hold
 // bytes of an earlier message.
 //
-// On a GPU ring in device memory it panics, see [Slot.CopyFromHost].
+// On a GPU ring in device memory it panics, see [Slot.CopyFromHost]; on one in pinned host
+// memory ask [Slot.Vacated] first.
 func (s *Slot) Bytes() []byte {
 	if s.p.s.payload == nil {
 		inDevice()

@@ -281,6 +281,11 @@ func (g *GPU) Arrived(i uint64) error {
 	return check("wait for the payload", C.gr_gpu_arrived(g.g, C.uint64_t(i)))
 }
 
+// Vacated waits until slot i, reserved for message h, is free for the host, too.
+func (g *GPU) Vacated(i, h uint64) error {
+	return check("wait for the slot", C.gr_gpu_vacated(g.g, C.uint64_t(i), C.uint64_t(h)))
+}
+
 // Drain waits until the device has done what a seat has claimed.
 func (g *GPU) Drain(seat int) { C.gr_gpu_drain(g.g, C.uint(seat)) }
 

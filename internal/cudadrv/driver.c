@@ -26,8 +26,8 @@ static int load(void) {
 		return GR_GPU_LIBRARY;
 	}
 #define FIND(member, name, parameters) \
-	if (!(*(void **)&table.member = dlsym(library, name))) { \
-		snprintf(why, sizeof why, "%s has no %s", path, name); \
+	if (!(*(void **)&table.member = dlsym(library, #name))) { \
+		snprintf(why, sizeof why, "%s has no %s", path, #name); \
 		return GR_GPU_SYMBOL; \
 	}
 	GR_CUDA_FUNCTIONS(FIND)

@@ -56,6 +56,7 @@ func (*GPU) Advance(Stream, uint64, int, uint64) error                 { return 
 func (*GPU) Order(Stream, Stream) error                                { return unavailable() }
 func (*GPU) Synchronize(Stream) error                                  { return unavailable() }
 func (*GPU) Arrived(uint64) error                                      { return unavailable() }
+func (*GPU) Vacated(uint64, uint64) error                              { return unavailable() }
 func (*GPU) Drain(int)                                                 {}
 func (*GPU) Poison() error                                             { return nil }
 func (*GPU) NewStream() (Stream, error)                                { return 0, unavailable() }

@@ -14,8 +14,9 @@
 #include <stdint.h>
 #include <time.h>
 
-typedef void *gr_stream;       /* CUstream */
-typedef uint64_t gr_deviceptr; /* CUdeviceptr */
+typedef uint64_t gr_deviceptr;              /* CUdeviceptr */
+typedef void *gr_stream, *gr_context, *gr_event; /* CUstream, CUcontext, CUevent */
+typedef int gr_result, gr_attribute, gr_pointer_attribute; /* enums of the driver */
 
 enum gr_gpu_error { /* beside the driver's, which are positive */
 	GR_GPU_OK = 0,
@@ -34,44 +35,44 @@ enum gr_gpu_error { /* beside the driver's, which are positive */
 /* The functions of the driver that rings need: X(member, exported name, parameters). They are
  * declared here because no package has a stub to link; a test holds them against NVIDIA's cuda.h. */
 #define GR_CUDA_FUNCTIONS(X) \
-	X(init, "cuInit", (unsigned flags)) \
-	X(driver_version, "cuDriverGetVersion", (int *version)) \
-	X(error_name, "cuGetErrorName", (int error, const char **name)) \
-	X(error_string, "cuGetErrorString", (int error, const char **text)) \
-	X(device_count, "cuDeviceGetCount", (int *n)) \
-	X(device_get, "cuDeviceGet", (int *device, int ordinal)) \
-	X(device_name, "cuDeviceGetName", (char *name, int n, int device)) \
-	X(device_uuid, "cuDeviceGetUuid_v2", (gr_uuid *uuid, int device)) \
-	X(device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, int device)) \
-	X(primary_retain, "cuDevicePrimaryCtxRetain", (void **context, int device)) \
-	X(primary_release, "cuDevicePrimaryCtxRelease_v2", (int device)) \
-	X(push, "cuCtxPushCurrent_v2", (void *context)) \
-	X(pop, "cuCtxPopCurrent_v2", (void **context)) \
-	X(mem_info, "cuMemGetInfo_v2", (size_t *unused, size_t *total)) \
-	X(alloc, "cuMemAlloc_v2", (gr_deviceptr *p, size_t n)) \
-	X(free, "cuMemFree_v2", (gr_deviceptr p)) \
-	X(memset8, "cuMemsetD8_v2", (gr_deviceptr p, unsigned char value, size_t n)) \
-	X(address_range, "cuMemGetAddressRange_v2", (gr_deviceptr *base, size_t *n, gr_deviceptr p)) \
-	X(pointer_attribute, "cuPointerGetAttribute", (void *value, int attribute, gr_deviceptr p)) \
-	X(host_register, "cuMemHostRegister_v2", (void *p, size_t n, unsigned flags)) \
-	X(host_unregister, "cuMemHostUnregister", (void *p)) \
-	X(host_pointer, "cuMemHostGetDevicePointer_v2", (gr_deviceptr *device, void *p, unsigned flags)) \
-	X(ipc_get, "cuIpcGetMemHandle", (gr_ipc *handle, gr_deviceptr p)) \
-	X(ipc_open, "cuIpcOpenMemHandle_v2", (gr_deviceptr *p, gr_ipc handle, unsigned flags)) \
-	X(ipc_close, "cuIpcCloseMemHandle", (gr_deviceptr p)) \
-	X(stream_create, "cuStreamCreate", (gr_stream *s, unsigned flags)) \
-	X(stream_destroy, "cuStreamDestroy_v2", (gr_stream s)) \
-	X(stream_synchronize, "cuStreamSynchronize", (gr_stream s)) \
-	X(stream_wait_event, "cuStreamWaitEvent", (gr_stream s, void *event, unsigned flags)) \
-	X(event_create, "cuEventCreate", (void **event, unsigned flags)) \
-	X(event_record, "cuEventRecord", (void *event, gr_stream s)) \
-	X(event_destroy, "cuEventDestroy_v2", (void *event)) \
-	X(copy, "cuMemcpyAsync", (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(copy_in, "cuMemcpyHtoDAsync_v2", (gr_deviceptr to, const void *from, size_t n, gr_stream s)) \
-	X(copy_out, "cuMemcpyDtoHAsync_v2", (void *to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(copy_device, "cuMemcpyDtoDAsync_v2", (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(write64, "cuStreamWriteValue64_v2", (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags)) \
-	X(wait64, "cuStreamWaitValue64_v2", (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags))
+	X(init, cuInit, (unsigned flags)) \
+	X(driver_version, cuDriverGetVersion, (int *version)) \
+	X(error_name, cuGetErrorName, (gr_result error, const char **name)) \
+	X(error_string, cuGetErrorString, (gr_result error, const char **text)) \
+	X(device_count, cuDeviceGetCount, (int *n)) \
+	X(device_get, cuDeviceGet, (int *device, int ordinal)) \
+	X(device_name, cuDeviceGetName, (char *name, int n, int device)) \
+	X(device_uuid, cuDeviceGetUuid_v2, (gr_uuid *uuid, int device)) \
+	X(device_attribute, cuDeviceGetAttribute, (int *value, gr_attribute attribute, int device)) \
+	X(primary_retain, cuDevicePrimaryCtxRetain, (gr_context *context, int device)) \
+	X(primary_release, cuDevicePrimaryCtxRelease_v2, (int device)) \
+	X(push, cuCtxPushCurrent_v2, (gr_context context)) \
+	X(pop, cuCtxPopCurrent_v2, (gr_context *context)) \
+	X(mem_info, cuMemGetInfo_v2, (size_t *unused, size_t *total)) \
+	X(alloc, cuMemAlloc_v2, (gr_deviceptr *p, size_t n)) \
+	X(free, cuMemFree_v2, (gr_deviceptr p)) \
+	X(memset8, cuMemsetD8_v2, (gr_deviceptr p, unsigned char value, size_t n)) \
+	X(address_range, cuMemGetAddressRange_v2, (gr_deviceptr *base, size_t *n, gr_deviceptr p)) \
+	X(pointer_attribute, cuPointerGetAttribute, (void *value, gr_pointer_attribute attribute, gr_deviceptr p)) \
+	X(host_register, cuMemHostRegister_v2, (void *p, size_t n, unsigned flags)) \
+	X(host_unregister, cuMemHostUnregister, (void *p)) \
+	X(host_pointer, cuMemHostGetDevicePointer_v2, (gr_deviceptr *device, void *p, unsigned flags)) \
+	X(ipc_get, cuIpcGetMemHandle, (gr_ipc *handle, gr_deviceptr p)) \
+	X(ipc_open, cuIpcOpenMemHandle_v2, (gr_deviceptr *p, gr_ipc handle, unsigned flags)) \
+	X(ipc_close, cuIpcCloseMemHandle, (gr_deviceptr p)) \
+	X(stream_create, cuStreamCreate, (gr_stream *s, unsigned flags)) \
+	X(stream_destroy, cuStreamDestroy_v2, (gr_stream s)) \
+	X(stream_synchronize, cuStreamSynchronize, (gr_stream s)) \
+	X(stream_wait_event, cuStreamWaitEvent, (gr_stream s, gr_event event, unsigned flags)) \
+	X(event_create, cuEventCreate, (gr_event *event, unsigned flags)) \
+	X(event_record, cuEventRecord, (gr_event event, gr_stream s)) \
+	X(event_destroy, cuEventDestroy_v2, (gr_event event)) \
+	X(copy, cuMemcpyAsync, (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
+	X(copy_in, cuMemcpyHtoDAsync_v2, (gr_deviceptr to, const void *from, size_t n, gr_stream s)) \
+	X(copy_out, cuMemcpyDtoHAsync_v2, (void *to, gr_deviceptr from, size_t n, gr_stream s)) \
+	X(copy_device, cuMemcpyDtoDAsync_v2, (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
+	X(write64, cuStreamWriteValue64_v2, (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags)) \
+	X(wait64, cuStreamWaitValue64_v2, (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags))
 
 typedef struct { unsigned char bytes[16]; } gr_uuid; /* CUuuid */
 typedef struct { unsigned char bytes[64]; } gr_ipc;  /* CUipcMemHandle */
@@ -205,7 +206,10 @@ static inline int gr_gpu_claim(gr_gpu *g, gr_stream s, gr_cell *c, unsigned seat
 	if (error) return error;
 	gr_cell_undertake(c, seat, claimed + 1); /* before the enqueue: who dies in between is repaired */
 	error = g->cuda->write64(s, gr_gpu_device(g, c), claimed + 1, 0);
-	if (error) atomic_store(&c->claimed, claimed); /* the slot is still ours: nobody has seen it */
+	/* The slot is still ours, and nobody has seen the claim; but in a context that is gone another
+	 * thread of the seat may have completed it already. */
+	if (gr_gpu_sticky(error)) gr_cell_complete(c, claimed + 1, c < g->cells + g->slots);
+	else if (error) atomic_store(&c->claimed, claimed);
 	return error;
 }
 /* makes to wait for what is on from so far */
@@ -340,6 +344,16 @@ static inline int gr_gpu_synchronize(gr_gpu *g, gr_stream s) {
 static inline int gr_gpu_arrived(gr_gpu *g, uint64_t i) {
 	int error = gr_gpu_settle(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
 	if (!error && gr_cell_void(gr_gpu_ready(g, i))) error = GR_GPU_VOIDED;
+	return error;
+}
+/* waits on the host until slot i, reserved for message number h, is free for the host, too */
+static inline int gr_gpu_vacated(gr_gpu *g, uint64_t i, uint64_t h) {
+	int error = gr_gpu_settle(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
+	if (g->queue && !error) error = gr_gpu_settle(g, gr_gpu_done(g, i), atomic_load(&gr_gpu_done(g, i)->claimed));
+	for (uint64_t k = 0; k < g->lanes && !error; k++) {
+		uint64_t claimed = atomic_load(&gr_gpu_done(g, k)->claimed), target = h - g->slots + 1;
+		error = gr_gpu_settle(g, gr_gpu_done(g, k), (int64_t)(claimed - target) < 0 ? claimed : target);
+	}
 	return error;
 }
 /* before a seat is left: waits until all it has claimed is reached, or completes it when the
