@@ -8,7 +8,7 @@ ROUNDS  ?= 3
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test test-arm64 models soak fuzz lint demo bench bench-peers bench-pool bench-charts embeddings wheel lock clean
+.PHONY: help setup build test test-gpu test-arm64 models soak fuzz lint demo bench bench-peers bench-pool bench-charts embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -17,6 +17,7 @@ help:
 	@echo 'make setup   .venv with the pinned tools (after make clean: PYTHON=python3.12 for another interpreter)'
 	@echo 'make build   the shared library of the Python package, beside its sources'
 	@echo 'make lint    the linters and type checkers of make test alone'
+	@echo 'make test-gpu  the tests of GPU rings on the GPU of this machine, with a record of the results'
 	@echo 'make test-arm64  the tests of Go and C as arm64 programs under qemu-user (function only)'
 	@echo 'make soak    the fault rows for MINUTES=30, and a report of their figures'
 	@echo 'make fuzz    every fuzz target, Go and C, for SECONDS=5 each'
@@ -42,6 +43,9 @@ build: setup
 
 test: build
 	@scripts/test.sh
+
+test-gpu: build
+	@scripts/test_gpu.sh
 
 test-arm64: build
 	@scripts/arm64.sh

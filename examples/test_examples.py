@@ -247,3 +247,19 @@ def test_the_readmes_service(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["goring.compat.queue", "goring.compat.shm_ring_buffer"])
 def test_the_readmes_doors(module: str) -> None:
     python_run(readme_code("python", module))
+
+
+def test_gpu_example_runs_on_the_emulated_driver(folder: Path) -> None:
+    done = subprocess.run(
+        ["examples/gpu/run.sh", "-frames", "40"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(("there is no GPU here", "on {"))
+    assert "40 frames, each as it was written" in done.stdout
+    assert list(folder.iterdir()) == []
