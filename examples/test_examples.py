@@ -263,3 +263,24 @@ def test_gpu_example_runs_on_the_emulated_driver(folder: Path) -> None:
     assert first.startswith(("there is no GPU here", "on {"))
     assert "40 frames, each as it was written" in done.stdout
     assert list(folder.iterdir()) == []
+
+
+def test_readme_gpu_program_runs_on_the_emulated_driver(folder: Path, tmp_path: Path) -> None:
+    """With a stand-in for CuPy, which needs hardware."""
+    (tmp_path / "cupy.py").write_text("def asarray(view): return view.copy_to_host()\n")
+    build = [sys.executable, "interop_tests/fakecuda/double.py"]
+    library = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(
+        [sys.executable, "-c", readme_code("python", 'device="cuda:0"')],
+        env=os.environ
+        | {
+            "PYTHONPATH": str(tmp_path),
+            "GORING_LIBCUDA": library.strip(),
+            "FAKECUDA_DIR": str(folder / "state"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "1.0\n"), done.stderr
