@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Name the CUDA device of this machine and its driver as JSON; exit status 1 where there is none."""
+"""Name the CUDA device of this machine and its driver as JSON; exit status 1 without one."""
 
 import ctypes
 import json

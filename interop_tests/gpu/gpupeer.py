@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 import time
 
-import goring
 import numpy as np
 from gpusabotage import Sabotage
+
+import goring
 
 PLACES: dict[int, np.ndarray] = {}
 

@@ -68,7 +68,8 @@ def test_a_dead_participant_holds_nobody_up(
         last = gpu.start("go", "consume", "frames", 20, **SLOW)
         n, wrong, void = verdict(last.last())
         assert void == 0
-    assert n > 0 and wrong == 0
+    assert n > 0
+    assert wrong == 0
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -86,7 +87,8 @@ def test_a_dead_relay(gpu: Machine, cells: Cells, lang: str) -> None:
         eventually(lambda: cells.owed_by(2) + behind.owed_by(1) == 0, PATIENCE)
     consumer.stop()
     n, wrong, _ = verdict(consumer.last())
-    assert n > 0 and wrong == 0
+    assert n > 0
+    assert wrong == 0
     behind.close()
 
 
@@ -102,7 +104,8 @@ def test_the_owner_of_the_memory_dies(gpu: Machine, lang: str) -> None:
     n, wrong, void = verdict(consumer.last(PATIENCE))
     assert producer.process.wait(PATIENCE) == 1
     assert time.monotonic() - start < PATIENCE
-    assert n > 0 and (wrong, void) == (0, 0)
+    assert n > 0
+    assert (wrong, void) == (0, 0)
     assert producer.process.stderr
     assert b"own" in producer.process.stderr.read()
     late = gpu.start(lang, "consume", "frames", 1)

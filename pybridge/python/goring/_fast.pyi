@@ -7,14 +7,20 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from ._streams import Stream
+
 def configure(
     *,
     encode_meta: Callable[[Any], bytes],
     decode_meta: Callable[[bytes], Any],
+    stream_handle: Callable[[Any], int],
     dtypes: dict[int, np.dtype[Any]],
     **exceptions: type[Exception],
 ) -> None:
     """Set the exceptions, the metadata codec and the dtypes of tensor codes."""
+
+def unreference_gpu(address: int) -> None:
+    """Give back the memory of a GPU ring that no participant took."""
 
 def after_fork() -> None:
     """Tell the module that this process is a forked child."""
@@ -32,6 +38,7 @@ class Ring:
     timestamps: bool
     inline: bool
     mirrored: bool
+    gpu: bool
     def __new__(cls, fd: int) -> Self: ...
     def info_block(self) -> bytes: ...
     def words(self) -> list[int]: ...
@@ -51,6 +58,8 @@ class Producer:
         shape: tuple[int, ...] | None = ...,
         strategy: int = ...,
         await_successor: bool = ...,
+        gpu: int = ...,
+        stream: int = ...,
     ) -> Self: ...
     @property
     def closed(self) -> bool: ...
@@ -64,6 +73,7 @@ class Producer:
         meta: Any = None,
         tag: int = 0,
         cast: bool = False,
+        stream: Stream | None = None,
     ) -> None:
         """Wait for a free slot, copy data into it and publish it.
 
@@ -79,6 +89,9 @@ class Producer:
             Correlation id, 0 to 2**64 - 1.
         cast : bool
             Convert another dtype, as NumPy's assignment does.
+        stream : optional
+            On a ring on a GPU the CUDA stream that copies; without it the producer's own. data
+            may be an array in device memory with ``__cuda_array_interface__``.
 
         Raises
         ------
@@ -92,7 +105,15 @@ class Producer:
             The producer is closed or the ring is shut down.
         """
 
-    def try_write(self, data: Any, *, meta: Any = None, tag: int = 0, cast: bool = False) -> bool:
+    def try_write(
+        self,
+        data: Any,
+        *,
+        meta: Any = None,
+        tag: int = 0,
+        cast: bool = False,
+        stream: Stream | None = None,
+    ) -> bool:
         """Write without waiting; False when the ring is full."""
 
     def reserve(
@@ -126,7 +147,10 @@ class Slot:
 
     @property
     def array(self) -> Any:
-        """The payload as a writable ndarray; a memoryview on bytes rings."""
+        """The payload as a writable ndarray; a memoryview on bytes rings.
+
+        On a ring on a GPU a `DeviceArray`.
+        """
 
     @property
     def data(self) -> Any:
@@ -139,8 +163,15 @@ class Slot:
     def meta(self) -> None: ...
     @meta.setter
     def meta(self, value: Any) -> None: ...
-    def commit(self, length: int | None = None) -> None:
-        """Publish the message; on bytes rings only its first length bytes."""
+    def commit(self, length: int | None = None, stream: Stream | None = None) -> None:
+        """Publish the message; on bytes rings only its first length bytes.
+
+        On a ring on a GPU behind what is on the stream, and on every one that the slot was
+        shown to; it waits for none of them, the streams of the readers do.
+        """
+
+    def copy_from(self, array: Any, *, stream: Stream | None = None, cast: bool = False) -> None:
+        """Fill the slot from an array in host or device memory."""
 
     def abort(self) -> None:
         """Give the slot back unpublished."""
@@ -168,6 +199,8 @@ class Consumer:
         timeout: float | None = ...,
         await_successor: bool = ...,
         copy: bool = ...,
+        gpu: int = ...,
+        stream: int = ...,
     ) -> Self: ...
     @property
     def closed(self) -> bool: ...
@@ -238,7 +271,10 @@ class Message:
 
     @property
     def array(self) -> Any:
-        """The payload in place: a read-only ndarray; a memoryview on bytes rings."""
+        """The payload in place: a read-only ndarray; a memoryview on bytes rings.
+
+        On a ring on a GPU a `DeviceArray`.
+        """
 
     @property
     def data(self) -> Any:
@@ -265,8 +301,11 @@ class Message:
         Only on overwrite rings, whose producer waits for nobody, can it be False.
         """
 
-    def release(self) -> None:
+    def release(self, stream: Stream | None = None) -> None:
         """Give the slot back; views that are still held keep it until they are dropped.
+
+        On a ring on a GPU behind what is on the stream, on the consumer's own, and on every one
+        that an importer asked DLPack for.
 
         Raises
         ------
@@ -274,9 +313,11 @@ class Message:
             On overwrite rings: the message was overwritten meanwhile, and what was read of
             it is not to be used. Leaving a with block raises it, too, unless the block
             raised something itself.
+        Voided
+            On GPU rings: the producer died before the payload had arrived.
         """
 
-    def requeue(self) -> None:
+    def requeue(self, stream: Stream | None = None) -> None:
         """Give the message back: it will be delivered again."""
 
     def __enter__(self) -> Self: ...
@@ -287,3 +328,49 @@ class Message:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+class DeviceArray:
+    """A payload where it is, on a GPU: for CuPy, PyTorch, numba and JAX.
+
+    It holds its slot, as does whatever is made from it, for as long as anybody keeps it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: None
+    ndim: int
+    size: int
+    itemsize: int
+    nbytes: int
+    ptr: int
+    device: int
+    stream: int
+    readonly: bool
+    valid: bool
+    closed: bool
+    __cuda_array_interface__: dict[str, Any]
+    def copy_to_host(
+        self, out: npt.NDArray[Any] | None = None, stream: Stream | None = None
+    ) -> npt.NDArray[Any]:
+        """Copy the payload into an ndarray, and wait for that."""
+
+    def wait(self) -> None:
+        """Wait on the host until the payload is there."""
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule of DLPack, for the stream that is to work on it."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """kDLCUDA and the device's ordinal."""
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Of pinned host memory an ndarray in place; device memory is out of reach."""

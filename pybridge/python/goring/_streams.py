@@ -47,7 +47,7 @@ def _handle_of(stream: Any) -> int:
     if isinstance(stream, bool):
         raise BadValue(f"stream is {stream!r}, want a CUDA stream")
     if hasattr(stream, "__cuda_stream__"):
-        protocol = stream.__cuda_stream__
+        protocol: Any = stream.__cuda_stream__
         version, raw = protocol() if callable(protocol) else protocol
         if version != 0:
             raise BadValue(f"stream {stream!r} speaks version {version} of __cuda_stream__, want 0")
@@ -60,12 +60,15 @@ def _handle_of(stream: Any) -> int:
 
 def _number(stream: Any, raw: Any) -> int:
     raw = getattr(raw, "value", raw)  # numba's handles are ctypes pointers; a null one has None
+    if raw is None:
+        return 0
+    number: Any = raw
     try:
-        return 0 if raw is None else operator.index(raw)
+        return operator.index(number)
     except TypeError:
         pass
     try:
-        return int(raw)  # cuda.bindings' CUstream
+        return int(number)  # cuda.bindings' CUstream
     except (TypeError, ValueError):
         raise BadValue(
             f"stream is {stream!r}, want the handle of a CUDA stream as an int, or an object with "
