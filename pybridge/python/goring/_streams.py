@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ._errors import BadValue
 
@@ -47,8 +47,7 @@ def _handle_of(stream: Any) -> int:
     if isinstance(stream, bool):
         raise BadValue(f"stream is {stream!r}, want a CUDA stream")
     if hasattr(stream, "__cuda_stream__"):
-        protocol: Any = stream.__cuda_stream__
-        version, raw = protocol() if callable(protocol) else protocol
+        version, raw = _protocol(stream)
         if version != 0:
             raise BadValue(f"stream {stream!r} speaks version {version} of __cuda_stream__, want 0")
         return _number(stream, raw)
@@ -56,6 +55,13 @@ def _handle_of(stream: Any) -> int:
         if hasattr(stream, name):
             return _number(stream, getattr(stream, name))
     return _number(stream, stream)
+
+
+def _protocol(stream: Any) -> tuple[Any, Any]:
+    # A method in the protocol's first text, a property in some libraries.
+    found: Any = getattr(stream, "__cuda_stream__", None)
+    version, raw = cast(Any, found() if callable(found) else found)
+    return version, raw
 
 
 def _number(stream: Any, raw: Any) -> int:
