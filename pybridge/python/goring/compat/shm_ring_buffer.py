@@ -179,7 +179,7 @@ class BytesRingBuffer(_Bytes):
     """
 
     def __init__(self, slots: int, item_size: int) -> None:
-        ring = goring.create(None, slots=_physical(slots), max_bytes=item_size)
+        ring = goring.create(None, slots=physical(slots), max_bytes=item_size)
         super().__init__(slots, item_size, ring, owner=True)
 
 
@@ -210,9 +210,9 @@ class BytesShmRingBuffer(_Bytes):
         create: bool,
     ) -> None:
         if create:
-            ring = goring.create(buf_shm_name, slots=_physical(slots), max_bytes=item_size)
+            ring = goring.create(buf_shm_name, slots=physical(slots), max_bytes=item_size)
         else:
-            ring = _attach(slots, goring.open(buf_shm_name))
+            ring = attached(slots, goring.open(buf_shm_name))
             if ring.kind != "bytes" or ring.info.slot_bytes != item_size:
                 ring.close()
                 raise goring.SchemaError(
@@ -240,7 +240,7 @@ class NumpyRingBuffer(_Numpy):
     """
 
     def __init__(self, slots: int, dtype: npt.DTypeLike, shape: Shape | None = None) -> None:
-        ring = goring.create(None, slots=_physical(slots), dtype=dtype, shape=_shape(shape))
+        ring = goring.create(None, slots=physical(slots), dtype=dtype, shape=dims(shape))
         super().__init__(slots, ring, owner=True)
 
 
@@ -271,26 +271,37 @@ class NumpyShmRingBuffer(_Numpy):
         dtype: npt.DTypeLike,
         shape: Shape | None = None,
     ) -> None:
-        dims = _shape(shape)
+        items = dims(shape)
         if create:
-            ring = goring.create(buf_shm_name, slots=_physical(slots), dtype=dtype, shape=dims)
+            ring = goring.create(buf_shm_name, slots=physical(slots), dtype=dtype, shape=items)
         else:
-            ring = _attach(slots, goring.open(buf_shm_name, dtype=dtype, shape=dims))
+            ring = attached(slots, goring.open(buf_shm_name, dtype=dtype, shape=items))
         super().__init__(slots, ring, owner=create)
 
 
-def _physical(slots: int) -> int:
+def physical(slots: int) -> int:
+    """The slots of the ring under a buffer of so many."""
     if _check.integer("slots", slots) < 1:
         raise goring.BadValue(f"slots is {slots}, want 1 or more")
     return max(slots, 2)
 
 
-def _attach(slots: int, ring: Ring) -> Ring:
-    if ring.slots == _physical(slots):
+def attached(slots: int, ring: Ring) -> Ring:
+    """The ring, if a buffer of so many slots made it."""
+    if ring.slots == physical(slots):
         return ring
     ring.close()
     raise goring.SchemaError(f"ring {ring.name!r} has {ring.slots} slots, not {slots}")
 
 
-def _shape(shape: Shape | None) -> tuple[int, ...]:
+def dims(shape: Shape | None) -> tuple[int, ...]:
+    """The shape of an item, which is a scalar without one."""
     return () if shape is None else shape_of(shape)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CupyRingBuffer":  # in a module of its own, which needs this one
+        from ._cupy import CupyRingBuffer
+
+        return CupyRingBuffer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
