@@ -66,7 +66,7 @@ static int check_device(const gr_gpu *gpu, gr_deviceptr p) {
 	int ordinal = -1, error = gr_gpu_enter(g);
 	if (!error) error = gr_gpu_leave(g, g->cuda->pointer_attribute(&ordinal, GR_CUDA_POINTER_DEVICE, p));
 	if (error == 1) { /* CUDA_ERROR_INVALID_VALUE: no address that the driver knows */
-		PyErr_Format(fast_hooks.SchemaError, "address 0x%llx is no device memory of this process", (unsigned long long)p);
+		PyErr_Format(fast_hooks.SchemaError, "address %p is no device memory of this process", (void *)(uintptr_t)p);
 		return -1;
 	}
 	if (error) return gpu_failed(g, 0, error, "look at a device array");
