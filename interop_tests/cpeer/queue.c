@@ -90,8 +90,7 @@ int do_writebatch(Peer *p, char **args) {
 		int got = room(p, milliseconds("1000"));
 		if (got != 1) return no_room(&p->w, got, true);
 		gr_pos at = p->p.pos;
-		uint64_t most = gr_longest_run(r, at, all - done), n = 1;
-		while (n < most && gr_reserve_next(&p->p, gr_plus(r, at, n))) n++;
+		uint64_t n = gr_reserve_run(&p->p, gr_longest_run(r, at, all - done));
 		for (uint64_t k = 0; k < n; k++) {
 			gr_pos x = gr_plus(r, at, k);
 			int64_t bytes = get_hex(args[done + k], gr_payload(r, x.idx), r->bytes);

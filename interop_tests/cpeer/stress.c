@@ -29,8 +29,7 @@ static int batch(Production *o) {
 	if (got != 1) return got;
 	gr_pos at = p->p.pos;
 	uint64_t limit = o->count - o->n < o->batch ? o->count - o->n : o->batch;
-	uint64_t most = gr_longest_run(r, at, limit), n = 1;
-	while (n < most && gr_reserve_next(&p->p, gr_plus(r, at, n))) n++;
+	uint64_t n = gr_reserve_run(&p->p, gr_longest_run(r, at, limit));
 	for (uint64_t k = 0; k < n; k++, at = gr_next(r, at)) {
 		uint64_t id = o->id + o->n++, len = make_message(r, gr_payload(r, at.idx), id);
 		gr_describe(gr_slot(r, at.idx), (uint32_t)len, 0, mix(id), gr_now(r));

@@ -42,14 +42,18 @@ static PyObject *batch_of_rows(ConsumerObject *c, gr_pos at, uint64_t sizes, uin
 	gr_pos behind = gr_next(r, at);
 	if (behind.idx != c->c.pos.idx || behind.lap != c->c.pos.lap) most = 1; /* a given-back message stands alone */
 	bool bad = note_header(c, headers, at, sizes);
-	for (; n < most && gr_take_next(&c->c) && fit_for_batch(c, gr_plus(r, at, n), &sizes); n++) bad = bad || note_header(c, headers, gr_plus(r, at, n), sizes);
+	n += gr_take_run(&c->c, most - 1);
+	for (uint64_t k = 1; headers && !bad && k < n; k++) {
+		gr_pos x = gr_plus(r, at, k);
+		bad = note_header(c, headers, x, gr_slot(r, x.idx)->sizes);
+	}
 	LeaseObject *l = lease_new(c->ring, c->seat, gr_payload(r, at.idx), (Py_ssize_t)((n - 1) * r->data_stride + r->bytes), false);
 	if (!l) {
 		seat_release(c->seat, at, n);
 		return NULL;
 	}
 	lease_owe(l, at, n);
-	atomic_fetch_add(&c->seat->held, n);
+	seat_owes(c->seat, n);
 	PyArrayObject *v = bad ? NULL : view_new(&c->shape, l, (npy_intp)n, (npy_intp)r->data_stride);
 	Py_DECREF(l);
 	if (c->c.side == GR_LOSSY) return whole_copy(c, (PyObject *)v, at, n);

@@ -55,7 +55,7 @@ static void settle(ConsumerObject *c, gr_pos at) {
 #ifndef Py_GIL_DISABLED
 	if (Py_REFCNT(v) == 1 && Py_REFCNT(l) == 2) { /* the table, and the view's base: nobody else looks */
 		l->owes = 0;
-		atomic_fetch_sub(&c->seat->held, 1);
+		seat_owes(c->seat, -1ull);
 		seat_release(c->seat, at, 1);
 		return;
 	}
@@ -75,7 +75,7 @@ static void settle_oldest(ConsumerObject *c) {
 static bool intact(const ConsumerObject *c, const Prebuilt *s) {
 	PyArrayObject *v = s->view;
 	return PyArray_NDIM(v) == c->shape.nd && PyArray_DESCR(v) == c->shape.descr && PyArray_DATA(v) == (void *)s->lease->data &&
-	       PyArray_IS_C_CONTIGUOUS(v) && (c->shape.nd == 0 || !memcmp(PyArray_DIMS(v), c->shape.dims, (size_t)c->shape.nd * sizeof *c->shape.dims));
+	       PyArray_IS_C_CONTIGUOUS(v) && same_dims(c->shape.nd, PyArray_DIMS(v), c->shape.dims);
 }
 static int prebuild(ConsumerObject *c, uint64_t i) {
 	Prebuilt *s = &c->table[i];
@@ -183,7 +183,7 @@ static PyObject *next_prebuilt(ConsumerObject *c, int64_t timeout, int *r) {
 		return NULL;
 	}
 	lease_owe(s->lease, at, 1);
-	atomic_fetch_add_explicit(&c->seat->held, 1, memory_order_relaxed);
+	seat_owes(c->seat, 1);
 	c->lag[c->nlag++] = at;
 	return Py_NewRef(s->view);
 }

@@ -22,6 +22,9 @@
 #include "goring_attach.h"
 #include "goring_gpu.h"
 
+/* Within the library, calls from file to file go straight to where they lead. */
+#pragma GCC visibility push(hidden)
+
 enum { BIG_COPY = 65536 }; /* bytes from which a copy lets other Python threads run */
 
 typedef struct { /* set once by configure() */
@@ -128,6 +131,21 @@ typedef struct DeviceObject { /* a view of a slot for devices */
 	bool scoped;        /* ends with the next step of an iteration, see device_iterate.c */
 } DeviceObject;
 
+static inline bool same_dims(int n, const npy_intp *a, const npy_intp *b) {
+	for (int i = 0; i < n; i++)
+		if (a[i] != b[i]) return false;
+	return true;
+}
+/* counts messages that leases of the seat owe. Leases are made and dropped under the lock of
+ * the interpreter, where there is one: a locked instruction costs as much as half a message. */
+static inline void seat_owes(SeatObject *s, uint64_t more) {
+#ifdef Py_GIL_DISABLED
+	atomic_fetch_add(&s->held, more);
+#else
+	atomic_store_explicit(&s->held, atomic_load_explicit(&s->held, memory_order_relaxed) + more, memory_order_relaxed);
+#endif
+}
+
 extern PyTypeObject RingType, SeatType, LeaseType, ProducerType, SlotType, ConsumerType, MessageType, DeviceType;
 
 /* ring.c */
@@ -211,4 +229,5 @@ PyObject *device_dlpack_device(DeviceObject *d, PyObject *unused);
 /* device_iterate.c */
 int scoped_end(ConsumerObject *c);
 bool scoped_blocks(const ConsumerObject *c);
+#pragma GCC visibility pop
 #endif

@@ -44,7 +44,7 @@ static inline uint64_t gr_held_word(const gr_consumer *c, gr_pos at) {
 	return c->owner ? gr_taken(at.lap, c->owner) : gr_ready(at.lap);
 }
 /* goes up from the hint and takes the first READY message */
-static inline bool gr_walk(gr_consumer *c, bool hints, gr_pos *at) {
+GR_RARE bool gr_walk(gr_consumer *c, bool hints, gr_pos *at) {
 	gr_ring *r = c->r;
 	c->pos = hints ? gr_catch_up(r, c->pos, atomic_load(gr_word64(r, GR_OFF_TAKE_HINT))) : gr_first_unreleased(r);
 	for (uint64_t step = 0; step < 2 * r->slots; step++) {
@@ -69,7 +69,7 @@ static inline bool gr_walk(gr_consumer *c, bool hints, gr_pos *at) {
 /* takes the smallest READY message before number stop. From there on lie fresh ones: a scan,
  * not being atomic, could take a later one of them before an earlier one, or pass the
  * WRITING slot of a slow producer. */
-static inline bool gr_take_behind(gr_consumer *c, uint64_t stop, gr_pos *at) {
+GR_RARE bool gr_take_behind(gr_consumer *c, uint64_t stop, gr_pos *at) {
 	gr_ring *r = c->r;
 	for (;;) {
 		uint64_t best = stop, word = 0;
@@ -82,7 +82,7 @@ static inline bool gr_take_behind(gr_consumer *c, uint64_t stop, gr_pos *at) {
 		if (gr_cas(gr_slot(r, at->idx), word, gr_taken(gr_lap(word), c->owner))) return true;
 	}
 }
-static inline bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
+GR_RARE bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
 	if (gr_walk(c, hints, at)) return true;
 	uint64_t gen = atomic_load(gr_word64(c->r, GR_OFF_REQUEUE_GEN)); /* before the scan: a later requeue makes us look again */
 	if (hints && gen == c->gen) return false;
@@ -92,7 +92,7 @@ static inline bool gr_take_shared(gr_consumer *c, bool hints, gr_pos *at) {
 	return false;
 }
 /* walks over aborted messages and those released out of order by a predecessor */
-static inline bool gr_take_skipping(gr_consumer *c, gr_pos *at) {
+GR_RARE bool gr_take_skipping(gr_consumer *c, gr_pos *at) {
 	gr_ring *r = c->r;
 	for (uint64_t step = 0; step < 2 * r->slots; step++) {
 		gr_header *h = gr_slot(r, c->pos.idx);
@@ -131,7 +131,7 @@ static inline bool gr_overtaken(gr_consumer *c) {
 	c->pos = gr_at(c->r, to);
 	return true;
 }
-static inline bool gr_take_lossy(gr_consumer *c, gr_pos *at) {
+GR_RARE bool gr_take_lossy(gr_consumer *c, gr_pos *at) {
 	for (int tries = 0; tries < 100; tries++) { /* a look that is overtaken so often gives up for now */
 		*at = c->pos;
 		if (gr_load(gr_slot(c->r, at->idx)) == gr_ready(at->lap)) {
@@ -218,6 +218,27 @@ static inline void gr_requeue(gr_consumer *c, gr_pos at) {
 	gr_count_redelivery(h);
 	atomic_store(&h->word, gr_ready(at.lap));
 	gr_requeued(c->r);
+}
+/* takes the messages from pos on, at most most, that are there and whose sizes can be: how many.
+ * The next take reports one whose sizes cannot. */
+static inline uint64_t gr_take_run(gr_consumer *c, uint64_t most) {
+	const gr_ring *r = c->r;
+	gr_pos at = c->pos;
+	uint64_t n = 0;
+	if (!c->owner) {
+		for (; n < most; n++, at = gr_next(r, at)) {
+			gr_header *h = gr_slot(r, at.idx);
+			if (gr_load(h) != gr_ready(at.lap) || !gr_sane(r, h->sizes)) break;
+		}
+		c->pos = at;
+		return n;
+	}
+	for (; n < most && gr_take_next(c); n++, at = gr_next(r, at)) {
+		if (gr_sane(r, gr_slot(r, at.idx)->sizes)) continue;
+		gr_requeue(c, at);
+		break;
+	}
+	return n;
 }
 
 /* ---- the cursor of a broadcast ring's consumer ---- */

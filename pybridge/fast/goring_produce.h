@@ -15,7 +15,7 @@ typedef struct {
 
 /* the smallest cursor of the consumers in use, or head when none is behind: read once for a
  * whole lap when they keep up. Pairs with the joiner's stores: cursor, state, cursor. */
-static inline uint64_t gr_slowest(const gr_ring *r, uint64_t head) {
+GR_RARE uint64_t gr_slowest(const gr_ring *r, uint64_t head) {
 	uint64_t g = head;
 	for (unsigned seat = r->max_producers + 1u; seat <= (unsigned)r->max_producers + r->max_consumers; seat++) {
 		if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE) continue;
@@ -27,7 +27,7 @@ static inline uint64_t gr_slowest(const gr_ring *r, uint64_t head) {
 /* whether the slowest consumer has let go of the slot of message h */
 static inline bool gr_pass_gate(gr_producer *p, gr_pos at) {
 	uint64_t h = gr_number(p->r, at);
-	if (h - p->gate < p->r->slots) return true;
+	if (__builtin_expect(h - p->gate < p->r->slots, 1)) return true;
 	p->gate = gr_slowest(p->r, gr_number(p->r, p->pos));
 	return h - p->gate < p->r->slots;
 }
@@ -56,7 +56,7 @@ static inline void gr_producer_start(gr_producer *p, gr_ring *r, unsigned seat) 
 	}
 }
 /* a walk never takes more than two laps: words that make it longer are a peer's nonsense */
-static inline bool gr_reserve_shared(gr_producer *p, bool hints) {
+GR_RARE bool gr_reserve_shared(gr_producer *p, bool hints) {
 	gr_ring *r = p->r;
 	p->pos = hints ? gr_catch_up(r, p->pos, atomic_load(gr_word64(r, GR_OFF_PUT_HINT))) : gr_first_unwritten(r);
 	for (uint64_t step = 0; step < 2 * r->slots; step++) {
@@ -74,12 +74,11 @@ static inline bool gr_reserve_shared(gr_producer *p, bool hints) {
 }
 /* makes the slot at pos the caller's if that needs no waiting */
 static inline bool gr_reserve(gr_producer *p, bool hints) {
-	switch (p->side) {
-	case GR_SHARED: return gr_reserve_shared(p, hints);
-	case GR_GATED: return gr_pass_gate(p, p->pos);
-	case GR_LOSSY: gr_overwriting(p, p->pos); return true;
-	default: return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free(p->pos.lap);
-	}
+	if (p->side == GR_ALONE) return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free(p->pos.lap);
+	if (p->side == GR_SHARED) return gr_reserve_shared(p, hints);
+	if (p->side == GR_GATED) return gr_pass_gate(p, p->pos);
+	gr_overwriting(p, p->pos);
+	return true;
 }
 /* reserves the slot behind a run, if it is free */
 static inline bool gr_reserve_next(gr_producer *p, gr_pos at) {
@@ -93,6 +92,17 @@ static inline bool gr_reserve_next(gr_producer *p, gr_pos at) {
 	case GR_LOSSY: gr_overwriting(p, at); return true;
 	default: return gr_load(h) == gr_free(at.lap);
 	}
+}
+/* reserves those behind the reserved slot at pos that are free, too: how many of most it has then */
+static inline uint64_t gr_reserve_run(gr_producer *p, uint64_t most) {
+	const gr_ring *r = p->r;
+	gr_pos at = gr_next(r, p->pos);
+	uint64_t n = 1;
+	if (p->side == GR_ALONE)
+		while (n < most && gr_load(gr_slot(r, at.idx)) == gr_free(at.lap)) n++, at = gr_next(r, at);
+	else
+		while (n < most && gr_reserve_next(p, at)) n++, at = gr_next(r, at);
+	return n;
 }
 static inline int64_t gr_now(const gr_ring *r) {
 	struct timespec t;

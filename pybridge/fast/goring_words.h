@@ -80,6 +80,9 @@ static inline gr_side gr_side_of(const gr_ring *r, unsigned seats) {
 	return seats > 1 ? GR_SHARED : GR_ALONE;
 }
 
+/* out of the line of what happens with nearly every message */
+#define GR_RARE static __attribute__((noinline, unused))
+
 /* acquire: pairs with the other side's store of the word */
 static inline uint64_t gr_load(gr_header *h) { return atomic_load_explicit(&h->word, memory_order_acquire); }
 static inline bool gr_cas(gr_header *h, uint64_t from, uint64_t to) { return atomic_compare_exchange_strong(&h->word, &from, to); }

@@ -132,7 +132,7 @@ int lease_hand_on(LeaseObject *l, gr_stream named) {
 	if (!error || atomic_load(&l->gpu->poison)) error = seat_hand_on(l->seat, l->at, l->owes, on);
 	Py_END_ALLOW_THREADS
 	if (!error || atomic_load(&l->gpu->poison)) {
-		atomic_fetch_sub(&l->seat->held, l->owes);
+		seat_owes(l->seat, -l->owes);
 		l->owes = 0;
 	}
 	return error ? gpu_failed(l->gpu, l->seat->number, error, "hand a slot on") : 0;
@@ -155,7 +155,7 @@ void lease_drop_device(LeaseObject *l) {
 		PyObject *type, *value, *trace;
 		PyErr_Fetch(&type, &value, &trace);
 		if (l->ring->r.mode != GR_MODE_OVERWRITE && lease_void(l)) l->seat->voided = gr_number(&l->ring->r, l->at) + 1;
-		if (l->ring->r.mode == GR_MODE_OVERWRITE) atomic_fetch_sub(&l->seat->held, l->owes);
+		if (l->ring->r.mode == GR_MODE_OVERWRITE) seat_owes(l->seat, -l->owes);
 		else if (lease_hand_on(l, NULL)) PyErr_WriteUnraisable(NULL);
 		PyErr_Restore(type, value, trace);
 	}

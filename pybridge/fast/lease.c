@@ -26,7 +26,7 @@ static void lease_dealloc(LeaseObject *l) {
 	if (l->gpu) {
 		lease_drop_device(l);
 	} else if (l->owes && !fast_forked) {
-		atomic_fetch_sub(&l->seat->held, l->owes);
+		seat_owes(l->seat, -l->owes);
 		seat_release(l->seat, l->at, l->owes);
 	}
 	Py_XDECREF(l->seat);

@@ -20,7 +20,7 @@ LeaseObject *lend(ConsumerObject *c, gr_pos at, uint64_t sizes) {
 	}
 	if (c->seat->gpu) lease_on_device(l, c->seat->gpu, at, c->seat->stream);
 	lease_owe(l, at, 1);
-	atomic_fetch_add(&c->seat->held, 1);
+	seat_owes(c->seat, 1);
 	return l;
 }
 PyObject *payload_view(ConsumerObject *c, LeaseObject *l) {
@@ -121,7 +121,7 @@ static PyObject *message_requeue(MessageObject *m, PyObject *const *args, Py_ssi
 	if (m->lease->gpu && lease_claim_back(m->lease, named)) return NULL;
 	if (consumer_requeue(m->c, m->at)) return NULL;
 	m->lease->owes = 0;
-	atomic_fetch_sub(&m->c->seat->held, 1);
+	seat_owes(m->c->seat, -1ull);
 	Py_CLEAR(m->lease);
 	Py_RETURN_NONE;
 }

@@ -6,13 +6,14 @@ static bool look_room(void *arg, bool final) { return gr_reserve(arg, !final); }
 
 /* 1 reserved, 0 timed out, -1 exception set */
 static int room(ProducerObject *p, int64_t timeout) {
-	if (!usable(p->seat, p->busy, "producer")) return -1;
-	if (p->reserved) {
+	if (__builtin_expect(!p->seat || p->busy || fast_forked, 0)) return usable(p->seat, p->busy, "producer") - 1;
+	if (__builtin_expect(p->reserved, 0)) {
 		PyErr_SetString(fast_hooks.Error, "a reserved slot is still open: commit or abort it first");
 		return -1;
 	}
-	int r = -2;
-	if (!gr_is_shutdown(p->p.r)) r = gr_reserve(&p->p, true) ? 1 : wait_until(&p->w, look_room, &p->p, timeout, &p->busy);
+	bool shut = gr_is_shutdown(p->p.r);
+	if (__builtin_expect(!shut && gr_reserve(&p->p, true), 1)) return 1;
+	int r = shut ? -2 : wait_until(&p->w, look_room, &p->p, timeout, &p->busy);
 	if (r == -2) {
 		if (gpu_ended_early(p->p.r)) PyErr_SetString(fast_hooks.ExporterGone, "the process that owns the ring's device memory has ended: make the ring anew");
 		else PyErr_SetString(fast_hooks.Closed, "the ring is shut down and takes no more messages");
@@ -92,9 +93,9 @@ static int write_one(ProducerObject *p, WriteArgs *a, int64_t timeout) {
 	return r;
 }
 static PyObject *producer_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n, PyObject *names) {
-	WriteArgs a;
-	int64_t timeout;
-	if (write_args(p, args, n, names, &a) || parse_timeout(a.timeout, &timeout)) return NULL;
+	WriteArgs a = {.data = n ? *args : NULL};
+	int64_t timeout = -1;
+	if ((n != 1 || names) && (write_args(p, args, n, names, &a) || parse_timeout(a.timeout, &timeout))) return NULL;
 	int r = write_one(p, &a, timeout);
 	if (r == 0) return PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
 	if (r < 0) return NULL;
@@ -119,7 +120,7 @@ static PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObjec
 	PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(o);
 	if (!given) return NULL;
 	bool ok = PyArray_NDIM(given) == p->shape.nd + 1 && PyArray_EquivTypes(PyArray_DESCR(given), p->shape.descr) &&
-	          (p->shape.nd == 0 || !memcmp(PyArray_DIMS(given) + 1, p->shape.dims, (size_t)p->shape.nd * sizeof *p->shape.dims));
+	          same_dims(p->shape.nd, PyArray_DIMS(given) + 1, p->shape.dims);
 	PyArrayObject *a = ok ? PyArray_GETCONTIGUOUS(given) : NULL;
 	if (!ok) source_mismatch(p, PyArray_DESCR(given), PyArray_NDIM(given), PyArray_DIMS(given));
 	Py_DECREF(given);
@@ -136,8 +137,7 @@ static PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObjec
 		}
 		gr_pos at = p->p.pos, x = at;
 		int64_t now = gr_now(r);
-		uint64_t most = gr_longest_run(r, at, rows - done), n = 1;
-		while (n < most && gr_reserve_next(&p->p, gr_plus(r, at, n))) n++;
+		uint64_t n = gr_reserve_run(&p->p, gr_longest_run(r, at, rows - done));
 		if (r->data_stride == r->bytes) memcpy(gr_payload(r, at.idx), src, n * r->bytes);
 		for (uint64_t k = 0; k < n; k++, x = gr_next(r, x)) {
 			if (r->data_stride != r->bytes) memcpy(gr_payload(r, x.idx), src + k * r->bytes, r->bytes);

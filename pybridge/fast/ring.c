@@ -142,15 +142,18 @@ SeatObject *seat_new(RingObject *ring, unsigned number, int fd, gr_gpu *gpu, gr_
  * that was released before, is left alone: views outlive what was done by hand. */
 void seat_release(SeatObject *s, gr_pos at, uint64_t n) {
 	const gr_ring *r = &s->ring->r;
-	uint64_t from = gr_number(r, at);
-	if (s->gpu) {
+	if (__builtin_expect(s->gpu != NULL, 0)) {
 		Py_BEGIN_ALLOW_THREADS
 		seat_hand_on(s, at, n, s->stream); /* what the driver refuses stays held; the next step meets the same error */
 		Py_END_ALLOW_THREADS
 		return;
 	}
-	if (r->mode == GR_MODE_QUEUE) gr_release_held(r, at, n, gr_consumer_owner(r, s->number));
-	else if (r->mode == GR_MODE_BROADCAST && gr_cursor_holds(&s->cursor, from, n)) gr_cursor_release(&s->cursor, from, n);
+	if (r->mode == GR_MODE_QUEUE) {
+		gr_release_held(r, at, n, gr_consumer_owner(r, s->number));
+		return;
+	}
+	uint64_t from = gr_number(r, at);
+	if (r->mode == GR_MODE_BROADCAST && gr_cursor_holds(&s->cursor, from, n)) gr_cursor_release(&s->cursor, from, n);
 }
 /* waits for the device work that the seat has promised to others */
 static void leave_device(SeatObject *s) {

@@ -31,7 +31,7 @@ static int source_bytes(ProducerObject *p, Source *s, PyObject *o) {
 	return s->bytes > p->p.r->bytes ? source_too_large(p, s->bytes) : 0;
 }
 bool shape_is(const Shape *s, int nd, const npy_intp *dims) {
-	return nd == s->nd && (nd == 0 || !memcmp(dims, s->dims, (size_t)nd * sizeof *dims));
+	return nd == s->nd && same_dims(nd, dims, s->dims);
 }
 PyObject *dims_tuple(int nd, const npy_intp *dims) {
 	PyObject *t = PyTuple_New(nd);
