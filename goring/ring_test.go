@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -491,40 +492,77 @@ func TestTimestampsOnlyWhereWanted(t *testing.T) {
 }
 
 func TestNothingIsAllocatedPerMessage(t *testing.T) {
-	r, _ := tempRing(t, "x", layout.Bytes(64), Slots(8))
+	for name, opts := range map[string][]Option{
+		"alone":     nil,
+		"stamped":   {Timestamps(true)},
+		"shared":    {Producers(2), Consumers(2)},
+		"broadcast": {Mode(layout.ModeBroadcast)},
+		"overwrite": {Mode(layout.ModeOverwrite)},
+	} {
+		t.Run(name, func(t *testing.T) { nothingIsAllocated(t, opts) })
+	}
+}
+
+func nothingIsAllocated(t *testing.T, opts []Option) {
+	r, _ := tempRing(t, "x", layout.Bytes(64), append(opts, Slots(8))...)
 	p, err := r.Producer()
 	check(t, err)
 	c, err := r.Consumer()
 	check(t, err)
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
+	next, stop := iter.Pull2(c.Messages(ctx))
+	defer stop()
 	b := make([]byte, 64)
 	var failed error
-	for name, f := range map[string]func(){
-		"write and read": func() {
-			err := p.Write(ctx, b)
-			m, err2 := c.Read(ctx)
-			failed = errors.Join(failed, err, err2)
-			m.Release()
-		},
-		"batch": func() {
-			w, err := p.ReserveBatch(ctx, 4)
-			w.Commit(w.Len())
-			m, err2 := c.ReadBatch(ctx, 4)
-			failed = errors.Join(failed, err, err2)
-			m.Release()
-		},
-		"try on empty": func() {
-			_, err := c.TryRead()
-			if !errors.Is(err, ErrEmpty) {
-				failed = errors.Join(failed, err)
+	note := func(errs ...error) {
+		for _, err := range errs {
+			if err != nil {
+				failed = err
 			}
-		},
-	} {
-		if n := testing.AllocsPerRun(1000, f); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
+	for _, op := range []struct {
+		name string
+		do   func()
+	}{
+		{"write and read", func() {
+			err := p.Write(ctx, b)
+			m, err2 := c.Read(ctx)
+			note(err, err2, m.Release())
+		}},
+		{"reserve and commit", func() {
+			s, err := p.Reserve(ctx)
+			s.Bytes()[0] = 1
+			s.SetTag(7)
+			s.Commit()
+			m, err2 := c.TryRead()
+			note(err, err2, m.Release())
+		}},
+		{"batch", func() {
+			w, err := p.ReserveBatch(ctx, 4)
+			w.Bytes(w.Len() - 1)[0] = 1
+			w.Commit(w.Len())
+			m, err2 := c.ReadBatch(ctx, 4)
+			b[0] = m.At(m.Len() - 1).Bytes()[0]
+			note(err, err2, m.Release())
+		}},
+		{"try on empty", func() {
+			if _, err := c.TryRead(); !errors.Is(err, ErrEmpty) {
+				note(err)
+			}
+		}},
+		{"messages", func() { // the last: the iterator holds one
+			err := p.Write(ctx, b)
+			_, err2, _ := next()
+			note(err, err2)
+		}},
+	} {
+		if n := testing.AllocsPerRun(1000, op.do); n != 0 {
+			t.Errorf("%s: %v allocations", op.name, n)
+		}
+	}
+	stop()
 	check(t, failed)
 	check(t, errors.Join(p.Close(), c.Close()))
 }
