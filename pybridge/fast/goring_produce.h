@@ -136,6 +136,19 @@ static inline void gr_commit_run(gr_producer *p, uint64_t n) {
 	atomic_store(&gr_slot(p->r, x.idx)->word, gr_ready(x.lap));
 	gr_published(p, x);
 }
+/* the same of slots whose messages all have len bytes and no metadata */
+static inline void gr_commit_alike(gr_producer *p, uint64_t n, uint32_t len) {
+	int64_t now = gr_now(p->r);
+	gr_pos x = p->pos;
+	for (; n > 1; n--, x = gr_next(p->r, x)) {
+		gr_header *h = gr_slot(p->r, x.idx);
+		gr_describe(h, len, 0, 0, now);
+		atomic_store_explicit(&h->word, gr_ready(x.lap), memory_order_release);
+	}
+	gr_describe(gr_slot(p->r, x.idx), len, 0, 0, now);
+	atomic_store(&gr_slot(p->r, x.idx)->word, gr_ready(x.lap));
+	gr_published(p, x);
+}
 static inline void gr_abort(gr_producer *p) {
 	if (p->side != GR_SHARED) return; /* the next message uses the number */
 	atomic_store(&gr_slot(p->r, p->pos.idx)->word, gr_aborted(p->pos.lap, p->seat));

@@ -136,14 +136,11 @@ static PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObjec
 			return PyErr_Format(fast_hooks.Full, "all %llu slots are taken", (unsigned long long)r->slots);
 		}
 		gr_pos at = p->p.pos, x = at;
-		int64_t now = gr_now(r);
 		uint64_t n = gr_reserve_run(&p->p, gr_longest_run(r, at, rows - done));
 		if (r->data_stride == r->bytes) memcpy(gr_payload(r, at.idx), src, n * r->bytes);
-		for (uint64_t k = 0; k < n; k++, x = gr_next(r, x)) {
-			if (r->data_stride != r->bytes) memcpy(gr_payload(r, x.idx), src + k * r->bytes, r->bytes);
-			gr_describe(gr_slot(r, x.idx), (uint32_t)r->bytes, 0, 0, now);
-		}
-		gr_commit_run(&p->p, n);
+		else
+			for (uint64_t k = 0; k < n; k++, x = gr_next(r, x)) memcpy(gr_payload(r, x.idx), src + k * r->bytes, r->bytes);
+		gr_commit_alike(&p->p, n, (uint32_t)r->bytes);
 		src += n * r->bytes;
 		done += n;
 	}
