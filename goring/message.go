@@ -27,7 +27,7 @@ func (m Message) word() uint64 { return m.at.lap<<8 | m.c.lent }
 // memory ask [Message.Arrived] first.
 func (m Message) Bytes() []byte {
 	if m.c.s.payload == nil {
-		inDevice()
+		panic(inDevice)
 	}
 	return m.c.s.data(m.at.idx, m.size())
 }
