@@ -35,8 +35,6 @@ var (
 	// ErrExporterGone: the process that owns the ring's device memory died or is closing.
 	// What was published is drained; then the ring is to be made anew.
 	ErrExporterGone = errors.New("the owner of the ring's device memory is gone")
-	// ErrDeviceMemory: the call is for payloads in host memory.
-	ErrDeviceMemory = errors.New("the payload is in device memory")
 )
 
 // cuda is what options say about GPU rings.

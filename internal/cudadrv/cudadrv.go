@@ -57,7 +57,6 @@ const (
 	errorNotInitialized = 3
 	errorStubLibrary    = 34
 	errorNoDevice       = 100
-	errorInvalidDevice  = 101
 	errorNotSupported   = 801
 )
 

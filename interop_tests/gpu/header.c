@@ -9,7 +9,6 @@
 #define gr_context CUcontext
 #define gr_event CUevent
 #define gr_result CUresult
-#define gr_attribute CUdevice_attribute
 #define gr_pointer_attribute CUpointer_attribute
 #define gr_uuid CUuuid
 #define gr_ipc CUipcMemHandle

@@ -16,7 +16,7 @@
 
 typedef uint64_t gr_deviceptr;              /* CUdeviceptr */
 typedef void *gr_stream, *gr_context, *gr_event; /* CUstream, CUcontext, CUevent */
-typedef int gr_result, gr_attribute, gr_pointer_attribute; /* enums of the driver */
+typedef int gr_result, gr_pointer_attribute; /* enums of the driver */
 
 enum gr_gpu_error { /* beside the driver's, which are positive */
 	GR_GPU_OK = 0,
@@ -24,12 +24,9 @@ enum gr_gpu_error { /* beside the driver's, which are positive */
 	GR_GPU_LIBRARY = -2,  /* no driver */
 	GR_GPU_SYMBOL = -3,   /* a driver without a function that is needed */
 	GR_GPU_FORKED = -4,   /* a child of a process that had loaded the driver */
-	GR_GPU_DEVICE = -5,   /* no device with that UUID */
 	GR_GPU_SMALLER = -6,  /* what a handle opened is smaller than the ring says */
 	GR_GPU_SYSTEM = -7,   /* errno says what */
 	GR_GPU_MEMOPS = -8,   /* streams cannot write and wait for values in registered memory */
-	GR_GPU_IPC = -9,      /* a child process could not open the handle */
-	GR_GPU_BUSY = -10,    /* the memory is still open elsewhere */
 };
 
 /* The functions of the driver that rings need: X(member, exported name, parameters). They are
@@ -43,7 +40,6 @@ enum gr_gpu_error { /* beside the driver's, which are positive */
 	X(device_get, cuDeviceGet, (int *device, int ordinal)) \
 	X(device_name, cuDeviceGetName, (char *name, int n, int device)) \
 	X(device_uuid, cuDeviceGetUuid_v2, (gr_uuid *uuid, int device)) \
-	X(device_attribute, cuDeviceGetAttribute, (int *value, gr_attribute attribute, int device)) \
 	X(primary_retain, cuDevicePrimaryCtxRetain, (gr_context *context, int device)) \
 	X(primary_release, cuDevicePrimaryCtxRelease_v2, (int device)) \
 	X(push, cuCtxPushCurrent_v2, (gr_context context)) \
@@ -223,15 +219,18 @@ static inline int gr_gpu_join(gr_gpu *g, gr_stream from, gr_stream to) {
 	int destroyed = g->cuda->event_destroy(event); /* the driver keeps it until it is reached */
 	return error ? error : destroyed;
 }
+/* how far broadcast consumer k must have come before message h may be written: no further than it
+ * has claimed, for who left or joined late does not hold the producer up */
+static inline uint64_t gr_gpu_lane_target(const gr_gpu *g, uint64_t k, uint64_t h) {
+	uint64_t claimed = atomic_load(&gr_gpu_done(g, k)->claimed), target = h - g->slots + 1;
+	return (int64_t)(claimed - target) < 0 ? claimed : target;
+}
 /* makes the stream wait until slot i, reserved for message number h, is free for the device, too */
 static inline int gr_gpu_await_room(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h) {
 	if (!gr_gpu_timeline(g)) return 0;
 	int error = gr_gpu_await(g, s, gr_gpu_ready(g, i));
 	if (g->queue && !error) return gr_gpu_await(g, s, gr_gpu_done(g, i));
-	for (uint64_t k = 0; k < g->lanes && !error; k++) {
-		uint64_t claimed = atomic_load(&gr_gpu_done(g, k)->claimed), target = h - g->slots + 1;
-		error = gr_gpu_wait_for(g, s, gr_gpu_done(g, k), (int64_t)(claimed - target) < 0 ? claimed : target);
-	}
+	for (uint64_t k = 0; k < g->lanes && !error; k++) error = gr_gpu_wait_for(g, s, gr_gpu_done(g, k), gr_gpu_lane_target(g, k, h));
 	return error;
 }
 
@@ -350,10 +349,7 @@ static inline int gr_gpu_arrived(gr_gpu *g, uint64_t i) {
 static inline int gr_gpu_vacated(gr_gpu *g, uint64_t i, uint64_t h) {
 	int error = gr_gpu_settle(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
 	if (g->queue && !error) error = gr_gpu_settle(g, gr_gpu_done(g, i), atomic_load(&gr_gpu_done(g, i)->claimed));
-	for (uint64_t k = 0; k < g->lanes && !error; k++) {
-		uint64_t claimed = atomic_load(&gr_gpu_done(g, k)->claimed), target = h - g->slots + 1;
-		error = gr_gpu_settle(g, gr_gpu_done(g, k), (int64_t)(claimed - target) < 0 ? claimed : target);
-	}
+	for (uint64_t k = 0; k < g->lanes && !error; k++) error = gr_gpu_settle(g, gr_gpu_done(g, k), gr_gpu_lane_target(g, k, h));
 	return error;
 }
 /* before a seat is left: waits until all it has claimed is reached, or completes it when the

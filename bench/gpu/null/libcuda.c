@@ -15,7 +15,6 @@ int cuDeviceGetCount(int *n) { return *n = 1, 0; }
 int cuDeviceGet(int *d, int i) { return *d = i, 0; }
 int cuDeviceGetName(char *s, int n, int d) { return (void)d, strncpy(s, "null (no GPU)", (size_t)n), 0; }
 int cuDeviceGetUuid_v2(gr_uuid *u, int d) { return (void)d, memset(u, 0, sizeof *u), 0; }
-int cuDeviceGetAttribute(int *v, int a, int d) { return (void)a, (void)d, *v = 1, 0; }
 int cuDevicePrimaryCtxRetain(void **c, int d) { return (void)d, *c = &context, 0; }
 int cuDevicePrimaryCtxRelease_v2(int d) { return (void)d, 0; }
 int cuCtxPushCurrent_v2(void *c) { return (void)c, 0; }
