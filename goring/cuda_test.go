@@ -69,6 +69,20 @@ func gpuRing(t *testing.T, n, size int, opts ...Option) *Ring {
 	return r
 }
 
+// joined are a producer and a consumer of one ring, by two handles or one.
+func joined(t *testing.T, in, out *Ring) (*Producer, *Consumer) {
+	t.Helper()
+	c, err := out.Consumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := in.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, c
+}
+
 // pattern is a payload that says which message it is.
 func pattern(seq uint64, size int) []byte {
 	b := make([]byte, size)
@@ -192,14 +206,7 @@ func emulated(t *testing.T) bool {
 func exchange(t *testing.T, r *Ring, n uint64, broken string) (wrong int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
 	defer cancel()
-	p, err := r.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := r.Consumer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, c := joined(t, r, r)
 	there, err := p.gpu.NewStream()
 	if err != nil {
 		t.Fatal(err)
@@ -313,14 +320,7 @@ func TestGPURingsOfOneProcessShareTheirMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = again.Close() }()
-	p, err := r.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := again.Consumer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, c := joined(t, r, again)
 	if err := p.Write(t.Context(), []byte("both")); err != nil {
 		t.Fatal(err)
 	}
@@ -342,14 +342,7 @@ func TestGPURingIsZeroAtFirst(t *testing.T) {
 		return
 	}
 	r := gpuRing(t, 2, 4096)
-	p, err := r.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := r.Consumer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, c := joined(t, r, r)
 	s, err := p.Reserve(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -377,14 +370,7 @@ func TestPinnedMemoryIsWrittenByTheHostToo(t *testing.T) {
 			}
 			r := gpuRing(t, 2, 4096, CUDAMemory(layout.MemoryHost), Mode(mode))
 			kept := gpuRing(t, 40, 4096)
-			c, err := r.Consumer()
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := r.Producer()
-			if err != nil {
-				t.Fatal(err)
-			}
+			p, c := joined(t, r, r)
 			out, err := kept.Producer()
 			if err != nil {
 				t.Fatal(err)
@@ -550,14 +536,7 @@ func TestGPURingEndsWithItsOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close() }()
-	p, err := other.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := other.Consumer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, c := joined(t, other, other)
 	if err := p.Write(t.Context(), []byte("last")); err != nil {
 		t.Fatal(err)
 	}
@@ -623,14 +602,7 @@ func TestVoidMessages(t *testing.T) {
 		return
 	}
 	r := gpuRing(t, 4, 64)
-	p, err := r.Producer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := r.Consumer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, c := joined(t, r, r)
 	for _, text := range []string{"one", "two", "six"} {
 		if err := p.Write(t.Context(), []byte(text)); err != nil {
 			t.Fatal(err)

@@ -19,12 +19,13 @@ from stress import Tally
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stress: cross-process stress, about two minutes")
+    # Who is told to end still clears up.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
 
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A rings' folder of this run's own, removed at the end whatever happened."""
-    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
     path = Path(tempfile.mkdtemp(prefix=f"goring-interop-{os.getpid()}-", dir="/dev/shm"))
     yield path
     shutil.rmtree(path)
