@@ -136,6 +136,11 @@ static inline bool same_dims(int n, const npy_intp *a, const npy_intp *b) {
 		if (a[i] != b[i]) return false;
 	return true;
 }
+/* where the host finds a slot's payload; NULL in device memory */
+static inline uint8_t *slot_memory(const gr_ring *r, const gr_gpu *g, uint64_t slot) {
+	if (__builtin_expect(!g, 1)) return gr_payload(r, slot);
+	return g->payload ? g->payload + slot * g->stride : NULL;
+}
 /* counts messages that leases of the seat owe. Leases are made and dropped under the lock of
  * the interpreter, where there is one: a locked instruction costs as much as half a message. */
 static inline void seat_owes(SeatObject *s, uint64_t more) {
@@ -203,7 +208,6 @@ int parse_stream_of(const gr_gpu *gpu, PyObject *o, gr_stream *s);
 bool gpu_ended_early(const gr_ring *r);
 int gpu_arrived(LeaseObject *l);
 /* gpu_lease.c */
-uint8_t *slot_memory(const gr_ring *r, const gr_gpu *g, uint64_t slot);
 void lease_on_device(LeaseObject *l, gr_gpu *g, gr_pos at, gr_stream own);
 int lease_show(LeaseObject *l, gr_stream s);
 int lease_add_stream(LeaseObject *l, gr_stream s);

@@ -6,11 +6,6 @@
  * a full stream makes them wait, for host functions that may need it. */
 #include "fast.h"
 
-/* where the host finds a slot's payload; NULL in device memory */
-uint8_t *slot_memory(const gr_ring *r, const gr_gpu *g, uint64_t slot) {
-	if (!g) return gr_payload(r, slot);
-	return g->payload ? g->payload + slot * g->stride : NULL;
-}
 /* makes the lease, whose seat is set, that of a slot for devices */
 void lease_on_device(LeaseObject *l, gr_gpu *g, gr_pos at, gr_stream own) {
 	l->gpu = g;

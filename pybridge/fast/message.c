@@ -100,6 +100,8 @@ static PyObject *message_give_back(MessageObject *m) {
 	Py_RETURN_NONE;
 }
 static int stream_argument(MessageObject *m, PyObject *const *args, Py_ssize_t n, PyObject *names, gr_stream *s) {
+	*s = NULL;
+	if (!n && !names) return 0;
 	Py_ssize_t k = names ? PyTuple_GET_SIZE(names) : 0;
 	if (n + k > 1 || (k && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "stream"))) {
 		PyErr_SetString(PyExc_TypeError, "takes one argument, stream");
