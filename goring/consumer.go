@@ -22,13 +22,14 @@ type Consumer struct {
 	wait waiter
 	room futex.Event // producers sleep here
 
-	pos   position // the next number to look at
-	side  side
-	owner uint64 // seat number in the words of a shared side, else 0
-	lent  uint64 // low byte of the words of messages on loan
-	gen   uint64 // shared: requeue_gen of the last scan that took nothing
-	bars  bars
-	again givenBack // not shared: what Requeue gave back
+	pos        position // the next number to look at
+	side       side
+	owner      uint64 // seat number in the words of a shared side, else 0
+	lent       uint64 // low byte of the words of messages on loan
+	gen        uint64 // shared: requeue_gen of the last scan that took nothing
+	bars       bars
+	looksAhead bool      // asks for the lines of slots before their turn, see slots.own
+	again      givenBack // not shared: what Requeue gave back
 
 	cur     cursor        // broadcast: what was released
 	words   seatWords     // broadcast modes: this seat's
@@ -60,6 +61,7 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		c.pos = s.firstUnreleased()
 	case sideAlone:
 		c.pos = s.firstUnreleased()
+		c.looksAhead = c.wait.slip.enough >= 2*lookAhead
 	default:
 		c.words = r.seatWords(seat.Number())
 		c.cur = cursor{shared: c.words.cursor, next: c.words.cursor.Load(), early: map[uint64]struct{}{}}
@@ -86,8 +88,12 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
 		at, ok := c.pos, false
-		if c.there() || c.bars == 0 && c.soon() {
-			c.pos = at.next(c.s.count)
+		if c.there() {
+			c.moveOn(at.next(c.s.count))
+		} else if c.bars == 0 && c.soon() {
+			if c.pos = at.next(c.s.count); c.wait.slip.pauses > 0 {
+				c.moveOn(c.pos) // else in step with the producer, which needs the lines ahead itself
+			}
 		} else if at, ok = c.take(); !ok {
 			var err error
 			if at, err = c.waitData(ctx); err != nil {
@@ -207,9 +213,21 @@ func (c *Consumer) there() bool {
 	return c.bars == 0 && c.again.n.Load() == 0 && c.s.header(c.pos.idx).word.Load() == readyWord(c.pos.lap)
 }
 
+// moveOn makes next the place to look at.
+func (c *Consumer) moveOn(next position) {
+	c.pos = next
+	if c.looksAhead {
+		c.s.own(next.idx)
+	}
+}
+
 // soon is there, a moment later.
 func (c *Consumer) soon() bool {
-	return c.wait.eager && c.again.n.Load() == 0 && c.s.comes(c.pos, layout.StateReady)
+	if !c.wait.eager || c.again.n.Load() != 0 {
+		return false
+	}
+	c.wait.slip.stayAway(c.pos.number(c.s.count))
+	return c.s.comes(c.pos, layout.StateReady)
 }
 
 func (c *Consumer) waitData(ctx context.Context) (at position, err error) {

@@ -61,7 +61,7 @@ func TestOrderOnArm64(t *testing.T) {
 		{"goring.(*Consumer).Read", "LDAR", "the word before the payload"},
 		{"goring.(*Consumer).take", "LDAR", "the same"},
 		{"goring.(*waiter).sleep", "LDARW STLRW", "the ticket, then the waiting flag, then the second look"},
-		{"futex.Pause", "YIELD", "the hint of a spin loop"},
+		{"cpu.Pause", "YIELD", "the hint of a spin loop"},
 	} {
 		t.Run(c.function, func(t *testing.T) {
 			if got := ordering(code(t, c.function)); !strings.Contains(got, c.want) {

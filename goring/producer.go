@@ -20,13 +20,14 @@ type Producer struct {
 	wait waiter
 	data futex.Event // consumers sleep here
 
-	pos     position // the next number to reserve
-	side    side
-	owner   uint64 // seat number in the words of a shared side, else 0
-	gate    uint64 // broadcast: the slowest consumer's cursor when last looked at
-	bars    bars
-	draft   draft // of the open Slot
-	stamped bool  // the ring wants timestamps
+	pos        position // the next number to reserve
+	side       side
+	owner      uint64 // seat number in the words of a shared side, else 0
+	gate       uint64 // broadcast: the slowest consumer's cursor when last looked at
+	bars       bars
+	draft      draft // of the open Slot
+	stamped    bool  // the ring wants timestamps
+	looksAhead bool  // asks for the lines of slots before their turn, see slots.own
 
 	gpu     *gpuMemory // of a GPU ring, else nil, and the rest unused
 	stream  Stream     // the producer's own
@@ -58,6 +59,7 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		gpu:     seat.memory,
 		stream:  how.cuda.stream,
 	}
+	p.looksAhead = p.side != sideShared && p.wait.slip.enough >= 2*lookAhead
 	if p.side != sideAlone || p.gpu != nil {
 		p.bars = barSide
 	}
@@ -121,7 +123,11 @@ func (p *Producer) free() bool {
 
 // soon is free, a moment later.
 func (p *Producer) soon() bool {
-	return p.wait.eager && p.s.shutdown.Load() == 0 && p.s.comes(p.pos, layout.StateFree)
+	if !p.wait.eager || p.s.shutdown.Load() != 0 {
+		return false
+	}
+	p.wait.slip.stayAway(p.pos.number(p.s.count))
+	return p.s.comes(p.pos, layout.StateFree)
 }
 
 // reserve makes the slot at pos the caller's.
@@ -321,6 +327,9 @@ func (p *Producer) publish(d draft) {
 	// ordered before the load of the waiting flag in Notify.
 	h.word.Store(readyWord(at.lap))
 	p.committed(at.next(p.s.count))
+	if p.looksAhead {
+		p.s.own(p.pos.idx)
+	}
 }
 
 // committed moves on to next after the slots before it were published.

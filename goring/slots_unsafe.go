@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"example.com/goring/internal/cpu"
 	"example.com/goring/layout"
 )
 
@@ -82,6 +83,24 @@ func (s *slots) header(i uint64) *slotHeader { return s.headerAt(uintptr(i) * s.
 // where header would multiply.
 func (s *slots) headerAt(off uintptr) *slotHeader {
 	return (*slotHeader)(unsafe.Add(s.headers, off))
+}
+
+// lookAhead is how many slots before its turn a slot's line is asked for.
+const lookAhead = 8
+
+// own asks for the lines of the slot that comes lookAhead slots behind slot idx, to write to
+// them: who reads a word will store one there, and to fetch a line once, with the right to
+// write, takes half as long as to fetch it and to ask for that right later. That is of use to
+// participants that are some slots apart, see slip.
+func (s *slots) own(idx uint64) {
+	if idx += lookAhead; idx >= s.count {
+		idx -= s.count
+	}
+	if h := unsafe.Pointer(s.header(idx)); s.hStride == 2*cpu.Line {
+		cpu.OwnTwo(h) // all of a small inline slot; of a larger one nobody knows what is touched
+	} else {
+		cpu.Own(h)
+	}
 }
 
 // data is the first n bytes of slot i's payload; n has been bounded by the caller.

@@ -39,12 +39,12 @@ type bench struct {
 }
 
 var benches = map[string]*bench{
-	"one":    {unit: "Mmsg/s", count: 3000000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, near: putInPlace, far: take},
-	"write":  {unit: "Mmsg/s", count: 3000000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, near: write, far: take},
-	"batch":  {unit: "Mmsg/s", count: 6400000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, near: putBatch, far: takeBatch},
+	"one":    {unit: "Mmsg/s", count: 3000000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, near: putInPlace, far: take},
+	"write":  {unit: "Mmsg/s", count: 3000000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, near: write, far: take},
+	"batch":  {unit: "Mmsg/s", count: 6400000, scale: 1e3, rate: true, schema: layout.Bytes(32), slots: 1024, near: putBatch, far: takeBatch},
 	"rtt":    {unit: "ns", count: 500000, scale: 1, schema: layout.Bytes(32), slots: 1024, wait: goring.Spin, both: true, near: ask, far: answer},
 	"parked": {unit: "us", count: 10000, scale: 1e-3, schema: layout.Bytes(32), slots: 64, wait: goring.Park, both: true, near: ask, far: answer},
-	"copy":   {unit: "GB/s", count: 2048, scale: mib, bytes: mib, rate: true, schema: layout.Bytes(mib), slots: 8, wait: goring.Spin, near: copyIn, far: copyOut},
+	"copy":   {unit: "GB/s", count: 2048, scale: mib, bytes: mib, rate: true, schema: layout.Bytes(mib), slots: 8, near: copyIn, far: copyOut},
 }
 
 func putInPlace(b *bench, p *goring.Producer, _ *goring.Consumer) error {

@@ -132,6 +132,16 @@ static int do_reap(Peer *p, char **args) {
 	gr_reap_dead(&p->ring, p->fd, 0);
 	return done();
 }
+/* slip SLOTS MOST NUMBER...: how many pauses before the wait for each, see slip.py */
+static int do_slip(Peer *p, char **args) {
+	(void)p;
+	gr_slip s;
+	gr_slip_start(&s, strtoull(args[0], NULL, 10));
+	s.most = atoi(args[1]);
+	ok("pauses=");
+	for (args += 2; *args; args++) printf("%d,", gr_slip_before(&s, strtoull(*args, NULL, 10)));
+	return 0;
+}
 static int do_shutdown(Peer *p, char **args) {
 	(void)args;
 	gr_shutdown(&p->ring);
@@ -143,7 +153,7 @@ static const struct { const char *name; Command *run; } commands[] = {
 	{"shutdown", do_shutdown}, {"reserve", do_reserve}, {"commit", do_commit}, {"abort", do_abort}, {"write", do_write},
 	{"put", do_put}, {"writebatch", do_writebatch}, {"latest", do_latest}, {"lost", do_lost}, {"tryread", do_tryread}, {"read", do_read}, {"release", do_release},
 	{"requeue", do_requeue}, {"readbatch", do_readbatch}, {"releasebatch", do_releasebatch},
-	{"produce", do_produce}, {"consume", do_consume}, {"make", do_make}, {"take", do_take}, {"reap", do_reap}, {"step", do_step},
+	{"produce", do_produce}, {"consume", do_consume}, {"make", do_make}, {"take", do_take}, {"reap", do_reap}, {"step", do_step}, {"slip", do_slip},
 };
 
 static Command *find(const char *name) {

@@ -5,6 +5,7 @@
  *   goring_words.h    slot words, positions, waking
  *   goring_produce.h  reserving, committing, aborting
  *   goring_consume.h  taking and releasing
+ *   goring_slip.h     keeping two participants apart, which makes them fast
  *   goring_seat.h     who is alive, and repairing what the dead left
  *   goring_wait.h     sleeping
  *   goring_attach.h   opening a ring and joining it (goring_geometry.h checks it) */

@@ -12,11 +12,6 @@ typedef struct { /* the seats of the other role, as one participant sees them */
 	unsigned dead; /* of those that died, the one that was seen last; set by gr_deserted */
 } gr_peers;
 
-static inline int64_t gr_monotonic(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
 /* notes who sits on the other side of the holder of seat, after reaping who died before */
 static inline void gr_meet(gr_peers *p, gr_ring *r, unsigned seat, int fd) {
 	unsigned producers = r->max_producers, all = producers + r->max_consumers;

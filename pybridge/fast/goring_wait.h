@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "goring_peers.h"
+#include "goring_slip.h"
 
 enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
 enum { GR_SHUT_DOWN = -1, GR_PEER_DEAD = -2 };  /* why a wait is in vain */
@@ -25,24 +26,19 @@ typedef struct {
 	int64_t slice;  /* how long it sleeps at most before it looks after dead peers, ns */
 	int64_t tended; /* when it last did */
 	gr_peers peers; /* who can end the wait */
+	gr_slip slip;
 } gr_waiter;
 
 /* reports whether the wait is over; final: the end of a slice, when hints are not trusted */
 typedef bool (*gr_look)(void *arg, bool final);
 
-static inline void gr_pause(void) {
-#if defined __x86_64__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
 /* await: a wait goes on when its last peer has died, for a successor. One that gives up sleeps
  * half as long, so as to notice a death within a slice. */
 static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}, {0}};
+	if (strategy == GR_ADAPTIVE) gr_slip_start(&w->slip, r->slots);
 	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
 /* whether a slice has passed since it last did; the dead have been looked after then, and the

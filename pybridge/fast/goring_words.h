@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "goring_layout.h"
@@ -49,6 +50,12 @@ typedef enum {
 
 typedef struct { uint64_t lap, idx; } gr_pos; /* a message number that needs no division */
 
+static inline int64_t gr_monotonic(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 /* ---- words ---- */
 static inline uint64_t gr_free(uint64_t lap) { return lap << 8 | GR_FREE; }
 static inline uint64_t gr_ready(uint64_t lap) { return lap << 8 | GR_READY; }
@@ -82,6 +89,8 @@ static inline gr_side gr_side_of(const gr_ring *r, unsigned seats) {
 
 /* out of the line of what happens with nearly every message */
 #define GR_RARE static __attribute__((noinline, unused))
+/* the same, kept out of the way of what runs often */
+#define GR_COLD __attribute__((cold)) GR_RARE
 
 /* acquire: pairs with the other side's store of the word */
 static inline uint64_t gr_load(gr_header *h) { return atomic_load_explicit(&h->word, memory_order_acquire); }

@@ -44,6 +44,7 @@ func run() error {
 		options []goring.Option
 	}{
 		{"alone", nil},
+		{"ahead", []goring.Option{goring.Slots(64)}}, // so many that it asks for lines before their turn
 		{"shared", []goring.Option{goring.Producers(2), goring.Consumers(2)}},
 		{"broadcast", []goring.Option{goring.Mode(layout.ModeBroadcast), goring.Consumers(2)}},
 		{"overwrite", []goring.Option{goring.Mode(layout.ModeOverwrite), goring.Consumers(2)}},
@@ -75,7 +76,7 @@ func mark() { _ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGWINCH) }
 
 // operations are those on one ring, in an order that leaves it empty.
 func operations(name string, options []goring.Option) ([]op, error) {
-	r, err := goring.Create("", layout.Bytes(32), append(options, goring.Slots(times))...)
+	r, err := goring.Create("", layout.Bytes(32), append([]goring.Option{goring.Slots(times)}, options...)...)
 	if err != nil {
 		return nil, err
 	}

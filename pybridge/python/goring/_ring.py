@@ -116,7 +116,9 @@ class Ring:
         name : str, optional
             For people who look at the ring; the program's name without it.
         wait : {"adaptive", "spin", "park"}
-            How to wait for room: spin a little and then sleep, spin, sleep at once.
+            How to wait for room: spin a little and then sleep, spin, sleep at once. In a fast
+            stream the first stays away for up to 2 us, so that its peer gets some messages
+            ahead, which makes both faster.
         on_peer_death : {"raise", "wait"}
             What a wait for room does when the last consumer has died: raise `PeerDead`, or
             wait for a successor. A consumer that has not come yet, or has left, is waited

@@ -1,0 +1,18 @@
+//go:build amd64 || arm64
+
+package cpu
+
+import "unsafe"
+
+// Pause tells the core that this is a spin loop.
+func Pause()
+
+// Own asks for the cache line at p for writing, and does not wait for it.
+//
+//go:noescape
+func Own(p unsafe.Pointer)
+
+// OwnTwo asks for the line at p and for the one behind it.
+//
+//go:noescape
+func OwnTwo(p unsafe.Pointer)

@@ -1,0 +1,14 @@
+//go:build !amd64 && !arm64
+
+package cpu
+
+import "unsafe"
+
+// Pause tells the core that this is a spin loop; here there is no such instruction.
+func Pause() {}
+
+// Own asks for the cache line at p for writing; here there is no such instruction.
+func Own(unsafe.Pointer) {}
+
+// OwnTwo asks for two lines, see Own.
+func OwnTwo(unsafe.Pointer) {}
