@@ -212,10 +212,16 @@ func (r *Ring) letGo() {
 }
 
 // Unlink removes the ring's name if it still means this ring. Processes that are
-// attached go on; nobody new can open it.
+// attached go on; nobody new can open it. After Close it is os.ErrClosed; [Unlink] needs no
+// handle.
 func (r *Ring) Unlink() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.path == "" {
 		return nil
+	}
+	if r.closed {
+		return fmt.Errorf("ring %q: unlink it before it is closed, or by name: %w", r.name, os.ErrClosed)
 	}
 	if !shm.SameFile(r.fd, r.path) {
 		return fmt.Errorf("ring %q: %s is not this ring any more: %w", r.name, r.path, ErrNotExist)

@@ -275,6 +275,8 @@ func TestUnlinkOfAHandleSparesANewerRingOfTheName(t *testing.T) {
 	wantErr(t, r.Unlink(), ErrNotExist)
 	check(t, n.Unlink())
 	check(t, n.Close())
+	wantErr(t, n.Unlink(), os.ErrClosed)
+	check(t, n.Close())
 }
 
 func TestListNamesWhatItFinds(t *testing.T) {
