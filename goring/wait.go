@@ -49,15 +49,16 @@ func ParseStrategy(name string) (Strategy, error) {
 const (
 	// pauses is about 2 us of pause instructions on today's cores.
 	pauses = 40
-	// spinMost bounds the yielding phase: about what it costs to be woken.
+	// The yielding phase is bounded by about what it costs to be woken, or by twice what the
+	// participant worked since its last wait, say to copy a large message: then its peer works
+	// as long, and to wake each other would take them as long again. But not beyond spinLong.
 	spinMost = 50 * time.Microsecond
+	spinLong = 150 * time.Microsecond
 	// A peer that must wake somebody for each message is slow for that reason alone, and
 	// then the sleeper's waits are never short: both would go on like that for ever. So one
-	// in probeEvery sleeps shorter than quick is followed by a wait that yields for as long
-	// as it takes both to come out of it.
-	probe      = 100 * time.Microsecond
+	// in probeEvery sleeps shorter than four such bounds is followed by a wait that yields for
+	// two, as long as it takes both to come out of it.
 	probeEvery = 8
-	quick      = 200 * time.Microsecond
 )
 
 // slice bounds every sleep. It is part of correctness: a peer may die between its commit
@@ -80,6 +81,7 @@ type waiter struct {
 	eager    bool          // looks for a moment before it sleeps
 	slip     slip
 	budget   time.Duration // of the yielding phase
+	ended    time.Time     // when the last wait was over, of those that yielded or slept
 	naps     int           // short sleeps until the next probe
 
 	done <-chan struct{} // whose closing wakes the sleeper, see watch
@@ -91,7 +93,7 @@ type waiter struct {
 func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
 	w := waiter{
 		event: e, shutdown: seat.ring.slots.shutdown, strategy: how.strategy,
-		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(),
+		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(), ended: time.Now(),
 		eager: how.strategy != Park,
 	}
 	if w.eager {
@@ -187,23 +189,35 @@ func (w *waiter) spinBriefly(look func(bool) bool) bool {
 		}
 		cpu.Pause()
 	}
-	for start := time.Now(); time.Since(start) < w.budget; {
+	if w.budget == 0 {
+		return false
+	}
+	start := time.Now()
+	most := w.most(start)
+	for now := start; now.Sub(start) < w.budget; now = time.Now() {
 		futex.Yield()
 		if look(false) {
-			w.budget = min(w.budget+w.budget/4+time.Microsecond, spinMost)
+			w.budget = min(w.budget+w.budget/4+time.Microsecond, most)
+			w.ended = now
 			return true
 		}
 	}
-	if w.budget /= 2; w.budget < time.Microsecond || w.budget >= probe/2 {
+	if w.budget /= 2; w.budget < time.Microsecond || w.budget >= most {
 		w.budget = 0 // also after a probe that found nothing
 	}
 	return false
+}
+
+// most bounds the yielding phase of a wait that begins now.
+func (w *waiter) most(now time.Time) time.Duration {
+	return min(max(spinMost, 2*now.Sub(w.ended)), spinLong)
 }
 
 func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 	w.watch(ctx)
 	deadline, limited := ctx.Deadline()
 	start := time.Now()
+	most := w.most(start)
 	for {
 		ticket := w.event.Prepare()
 		if look(false) {
@@ -223,9 +237,10 @@ func (w *waiter) sleep(ctx context.Context, look func(bool) bool) error {
 			break
 		}
 	}
-	if w.eager && time.Since(start) < quick {
+	w.ended = time.Now()
+	if w.eager && w.ended.Sub(start) < 4*most {
 		if w.naps--; w.naps <= 0 {
-			w.naps, w.budget = probeEvery, probe
+			w.naps, w.budget = probeEvery, 2*most
 		}
 	}
 	return nil

@@ -10,10 +10,14 @@
 
 enum { GR_ADAPTIVE, GR_SPIN, GR_PARK }; /* strategies */
 enum { GR_SHUT_DOWN = -1, GR_PEER_DEAD = -2 };  /* why a wait is in vain */
-/* A peer that must wake somebody for each message is slow for that reason alone, and then the
- * sleeper's waits are never short. So one in GR_PROBE_EVERY sleeps shorter than GR_QUICK_NS is
- * followed by a wait that yields for as long as it takes both to come out of it. */
-enum { GR_YIELD_NS = 50000, GR_PROBE_NS = 100000, GR_PROBE_EVERY = 8, GR_QUICK_NS = 200000, GR_PAUSES = 40 };
+/* The yielding phase is bounded by about what it costs to be woken, or by twice what the
+ * participant worked since its last wait, say to copy a large message: then its peer works as
+ * long, and to wake each other would take them as long again. But not beyond GR_YIELD_LONG_NS.
+ *
+ * A peer that must wake somebody for each message is slow for that reason alone, and then the
+ * sleeper's waits are never short. So one in GR_PROBE_EVERY sleeps shorter than four such
+ * bounds is followed by a wait that yields for two, as long as it takes both to come out of it. */
+enum { GR_YIELD_NS = 50000, GR_YIELD_LONG_NS = 150000, GR_PROBE_EVERY = 8, GR_PAUSES = 40 };
 
 typedef struct {
 	gr_ring *r;
@@ -21,6 +25,7 @@ typedef struct {
 	int strategy;
 	int64_t budget; /* of the yielding phase, ns */
 	int naps;       /* short sleeps until the next probe */
+	int64_t ended;  /* when the last wait was over, of those that yielded or slept */
 	unsigned seat;  /* whose waiter this is */
 	int fd;         /* and the description with its lock */
 	int64_t slice;  /* how long it sleeps at most before it looks after dead peers, ns */
@@ -37,7 +42,7 @@ typedef bool (*gr_look)(void *arg, bool final);
 static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}, {0}};
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, gr_monotonic(), seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}, {0}};
 	if (strategy == GR_ADAPTIVE) gr_slip_start(&w->slip, r->slots);
 	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
@@ -59,19 +64,26 @@ static inline bool gr_spin(gr_waiter *w, gr_look look, void *arg) {
 	}
 	return false;
 }
+/* bounds the yielding phase of a wait that begins now */
+static inline int64_t gr_yield_most(const gr_waiter *w, int64_t now) {
+	int64_t most = 2 * (now - w->ended);
+	return most < GR_YIELD_NS ? GR_YIELD_NS : most > GR_YIELD_LONG_NS ? GR_YIELD_LONG_NS : most;
+}
 /* yields the core until the budget is used up; a success earns more, a failure halves it */
 static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
 	if (!w->budget) return false;
-	for (int64_t end = gr_monotonic() + w->budget; gr_monotonic() < end;) {
+	int64_t start = gr_monotonic(), most = gr_yield_most(w, start);
+	for (int64_t now = start; now - start < w->budget; now = gr_monotonic()) {
 		sched_yield();
 		if (!look(arg, false)) continue;
 		w->budget += w->budget / 4 + 1000;
-		if (w->budget > GR_YIELD_NS) w->budget = GR_YIELD_NS;
+		if (w->budget > most) w->budget = most;
+		w->ended = now;
 		return true;
 	}
 	if (w->strategy == GR_ADAPTIVE) {
 		w->budget /= 2;
-		if (w->budget < 1000 || w->budget >= GR_PROBE_NS / 2) w->budget = 0; /* also after a probe that found nothing */
+		if (w->budget < 1000 || w->budget >= most) w->budget = 0; /* also after a probe that found nothing */
 	}
 	return false;
 }
@@ -98,7 +110,9 @@ static inline int gr_sleep(gr_waiter *w, gr_look look, void *arg, int64_t ns) {
 	int64_t after = gr_monotonic(), slept = after - before;
 	atomic_store(gr_seat_progress(w->r, w->seat), after);
 	if (!look(arg, gr_slice_over(w))) return 0;
-	if (w->strategy == GR_ADAPTIVE && slept < GR_QUICK_NS && --w->naps <= 0) w->naps = GR_PROBE_EVERY, w->budget = GR_PROBE_NS;
+	int64_t most = gr_yield_most(w, before);
+	w->ended = after;
+	if (w->strategy == GR_ADAPTIVE && slept < 4 * most && --w->naps <= 0) w->naps = GR_PROBE_EVERY, w->budget = 2 * most;
 	return 1;
 }
 static inline void gr_shutdown(const gr_ring *r) {
