@@ -41,18 +41,16 @@ func farGoring(j job, serve func(link) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.Unlink() }()
 	out, err := goring.Create(back, layout.Array[uint8](j.size), goring.Slots(j.slots()))
 	if err != nil {
-		return err
+		return errors.Join(err, in.Unlink())
 	}
-	defer func() { _ = out.Unlink() }()
 	l, err := joinBoth(j, in, out)
 	if err != nil {
-		return err
+		return errors.Join(err, in.Unlink(), out.Unlink())
 	}
 	ready()
-	return errors.Join(serve(l), l.close())
+	return errors.Join(serve(l), in.Unlink(), out.Unlink(), l.close())
 }
 
 func nearGoring(j job) (link, error) {

@@ -52,8 +52,8 @@ func (j job) slots() int {
 	return 16
 }
 
-// every is how many messages go between two looks at the clock.
-func (j job) every() int { return max(1, min(1024, 1<<20/j.size)) }
+// every is how many messages go between two looks at the clock: each of the sources, or more.
+func (j job) every() int { return max(8, min(1024, 1<<20/j.size)) }
 
 // link carries messages both ways.
 type link interface {

@@ -96,8 +96,15 @@ impl Link {
     }
 }
 
+/// Bytes that were written: those of `vec![0; n]` are one page of zeros, for all n.
+fn filled(byte: u8, size: usize) -> Vec<u8> {
+    let mut bytes = hint::black_box(vec![!byte; size]);
+    bytes.fill(byte);
+    bytes
+}
+
 fn near(job: &Job, link: &Link) -> Result<()> {
-    let src: Vec<Vec<u8>> = (0..8).map(|k| vec![k; job.size]).collect();
+    let src: Vec<Vec<u8>> = (0..8).map(|k| filled(k, job.size)).collect();
     let begun = Instant::now();
     if job.task == "trip" {
         let mut took = Vec::new();
@@ -125,7 +132,7 @@ fn near(job: &Job, link: &Link) -> Result<()> {
             at(0.999)
         );
     } else {
-        let every = (1 << 20) / job.size.max(1 << 10);
+        let every = ((1 << 20) / job.size.max(1 << 10)).max(8);
         while begun.elapsed() < job.span {
             for n in 0..every {
                 link.send(&src[n & 7])?;
