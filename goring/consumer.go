@@ -61,7 +61,7 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		c.pos = s.firstUnreleased()
 	case sideAlone:
 		c.pos = s.firstUnreleased()
-		c.looksAhead = c.wait.slip.enough >= 2*lookAhead
+		c.looksAhead = c.wait.slip.enough >= 3*lookAhead
 	default:
 		c.words = r.seatWords(seat.Number())
 		c.cur = cursor{shared: c.words.cursor, next: c.words.cursor.Load(), early: map[uint64]struct{}{}}

@@ -59,7 +59,7 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		gpu:     seat.memory,
 		stream:  how.cuda.stream,
 	}
-	p.looksAhead = p.side != sideShared && p.wait.slip.enough >= 2*lookAhead
+	p.looksAhead = p.side != sideShared && p.wait.slip.enough >= 3*lookAhead
 	if p.side != sideAlone || p.gpu != nil {
 		p.bars = barSide
 	}

@@ -86,7 +86,7 @@ func (s *slots) headerAt(off uintptr) *slotHeader {
 }
 
 // lookAhead is how many slots before its turn a slot's line is asked for.
-const lookAhead = 8
+const lookAhead = 5
 
 // own asks for the lines of the slot that comes lookAhead slots behind slot idx, to write to
 // them: who reads a word will store one there, and to fetch a line once, with the right to

@@ -45,6 +45,13 @@ func slots(n int) *bench {
 	return &b
 }
 
+// bulk is "copy" of 64 KiB with another number of slots.
+func bulk(n int) *bench {
+	b := size(64 << 10)
+	b.slots = n
+	return b
+}
+
 // size is "copy" with other messages.
 func size(n int) *bench {
 	b := *benches["copy"]

@@ -211,6 +211,8 @@ func run(args []string) error {
 		return err
 	case what == "slots":
 		b = slots(n)
+	case what == "bulk":
+		b = bulk(n)
 	case what == "size":
 		b = size(n)
 	}

@@ -58,6 +58,7 @@ ROWS = [
 ]
 
 SLOTS = [2, 8, 64, 1024, 1 << 14, 1 << 17, 1 << 20]
+BULK = [2, 4, 8, 16, 32, 64, 128]
 CONSUMERS = [0, 1, 2, 4, 8, 16, 32]
 RINGS = [1, 10, 100, 1000, 10000]
 SIZES = [8 << (3 * k) for k in range(7)] + [64 << 20]
@@ -65,6 +66,7 @@ SIZES = [8 << (3 * k) for k in range(7)] + [64 << 20]
 # what grows, the program, and at what
 GROWTH = [
     ("slots, messages one by one", "slots", SLOTS, "within 2 x from 64 on"),
+    ("slots, messages of 64 KiB copied in and out", "bulk", BULK, ""),
     ("consumers of a broadcast ring: the producer's cost", "cast", CONSUMERS, "within 2 x"),
     ("rings open, a message through each (of 1,000) in turn", "rings", RINGS, ""),
     ("rings open: what opening one more takes", "opens", RINGS, ""),
