@@ -88,6 +88,14 @@ func (s *slots) headerAt(off uintptr) *slotHeader {
 // lookAhead is how many slots before its turn a slot's line is asked for.
 const lookAhead = 5
 
+// wantEnd asks for the line behind the word's, on which a small message ends, so that it
+// comes along with the word. A larger one is better left alone while it is written.
+func (s *slots) wantEnd(h *slotHeader) {
+	if s.hStride == 2*cpu.Line {
+		cpu.Want(unsafe.Add(unsafe.Pointer(h), cpu.Line))
+	}
+}
+
 // own asks for the lines of the slot that comes lookAhead slots behind slot idx, to write to
 // them: who reads a word will store one there, and to fetch a line once, with the right to
 // write, takes half as long as to fetch it and to ask for that right later. That is of use to

@@ -151,13 +151,16 @@ func (w *waiter) closed(ctx context.Context, look func(bool) bool) (done bool, e
 // or a moment has passed: most waits of two busy cores end here, and each look delays the
 // peer that is about to store the word. A word that will not come to it is not waited for.
 func (s *slots) comes(at position, state uint64) bool {
-	word, want := &s.header(at.idx).word, at.lap<<8|state
-	if w := word.Load(); wordLap(w) > at.lap || wordLap(w) == at.lap && wordAborted(w) {
+	h, want := s.header(at.idx), at.lap<<8|state
+	if w := h.word.Load(); wordLap(w) > at.lap || wordLap(w) == at.lap && wordAborted(w) {
 		return false
 	}
 	for range pauses {
-		if word.Load() == want {
+		if h.word.Load() == want {
 			return true
+		}
+		if state == layout.StateReady {
+			s.wantEnd(h)
 		}
 		cpu.Pause()
 	}

@@ -5,6 +5,12 @@ TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE
 	RET
 
+// func Want(p unsafe.Pointer)
+TEXT ·Want(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	PREFETCHT0 (AX)
+	RET
+
 // func Own(p unsafe.Pointer)
 TEXT ·Own(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX

@@ -5,6 +5,12 @@ TEXT ·Pause(SB), NOSPLIT, $0-0
 	YIELD
 	RET
 
+// func Want(p unsafe.Pointer)
+TEXT ·Want(SB), NOSPLIT, $0-8
+	MOVD p+0(FP), R0
+	PRFM (R0), PLDL1KEEP
+	RET
+
 // func Own(p unsafe.Pointer)
 TEXT ·Own(SB), NOSPLIT, $0-8
 	MOVD p+0(FP), R0

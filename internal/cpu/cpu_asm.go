@@ -7,6 +7,11 @@ import "unsafe"
 // Pause tells the core that this is a spin loop.
 func Pause()
 
+// Want asks for the cache line at p for reading, and does not wait for it.
+//
+//go:noescape
+func Want(p unsafe.Pointer)
+
 // Own asks for the cache line at p for writing, and does not wait for it.
 //
 //go:noescape

@@ -21,9 +21,10 @@ func TestPausesTakeAboutAsLongAsAsked(t *testing.T) {
 	}
 }
 
-func TestOwnChangesNothing(t *testing.T) {
+func TestAskingChangesNothing(t *testing.T) {
 	line := [2 * Line]byte{3: 7}
 	want := line
+	Want(unsafe.Pointer(&line))
 	Own(unsafe.Pointer(&line))
 	OwnTwo(unsafe.Pointer(&line))
 	if line != want {
