@@ -59,7 +59,7 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		gpu:     seat.memory,
 		stream:  how.cuda.stream,
 	}
-	p.looksAhead = p.side != sideShared && p.wait.slip.enough >= 3*lookAhead
+	p.looksAhead = p.side != sideShared && p.gpu == nil && p.wait.slip.enough >= 3*lookAhead
 	if p.side != sideAlone || p.gpu != nil {
 		p.bars = barSide
 	}
@@ -329,6 +329,7 @@ func (p *Producer) publish(d draft) {
 	p.committed(at.next(p.s.count))
 	if p.looksAhead {
 		p.s.own(p.pos.idx)
+		p.s.ownPayload(p.pos.idx, d.sizes&0xffffffff)
 	}
 }
 

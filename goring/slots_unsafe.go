@@ -85,9 +85,6 @@ func (s *slots) headerAt(off uintptr) *slotHeader {
 	return (*slotHeader)(unsafe.Add(s.headers, off))
 }
 
-// lookAhead is how many slots before its turn a slot's line is asked for.
-const lookAhead = 5
-
 // wantEnd asks for the line behind the word's, on which a small message ends, so that it
 // comes along with the word. A larger one is better left alone while it is written.
 func (s *slots) wantEnd(h *slotHeader) {
@@ -96,19 +93,41 @@ func (s *slots) wantEnd(h *slotHeader) {
 	}
 }
 
-// own asks for the lines of the slot that comes lookAhead slots behind slot idx, to write to
-// them: who reads a word will store one there, and to fetch a line once, with the right to
-// write, takes half as long as to fetch it and to ask for that right later. That is of use to
-// participants that are some slots apart, see slip.
+const (
+	// lookAhead is how many slots before its turn a slot's word is asked for.
+	lookAhead = 5
+	// ownLeast and ownMost bound what is asked for of a payload, in bytes: a short one is as
+	// soon fetched as asked for, and of a long copy the processor sees what comes.
+	ownLeast = 512
+	ownMost  = 1024
+)
+
+// own asks for the line of the word that comes lookAhead slots behind slot idx, to write to
+// it: who reads a word will store one there, and to fetch a line once, with the right to
+// write, takes half as long as to fetch it and to ask for that right later. All of a slot of
+// two lines comes along. It is of use to participants that are some slots apart, see slip.
 func (s *slots) own(idx uint64) {
-	if idx += lookAhead; idx >= s.count {
+	lines := 1
+	if s.hStride == 2*cpu.Line {
+		lines = 2
+	}
+	cpu.Own(unsafe.Pointer(s.header(s.behind(idx, lookAhead))), lines)
+}
+
+// ownPayload asks for the first n bytes of the payload of the slot behind slot idx, to write
+// to them. It will be about as long as the one before, of n bytes.
+func (s *slots) ownPayload(idx, n uint64) {
+	if n >= ownLeast {
+		cpu.Own(unsafe.Add(s.payload, uintptr(s.behind(idx, 1))*s.dStride), int(min(n, ownMost)/cpu.Line))
+	}
+}
+
+// behind is the slot n slots behind slot idx; n is less than the ring has.
+func (s *slots) behind(idx, n uint64) uint64 {
+	if idx += n; idx >= s.count {
 		idx -= s.count
 	}
-	if h := unsafe.Pointer(s.header(idx)); s.hStride == 2*cpu.Line {
-		cpu.OwnTwo(h) // all of a small inline slot; of a larger one nobody knows what is touched
-	} else {
-		cpu.Own(h)
-	}
+	return idx
 }
 
 // data is the first n bytes of slot i's payload; n has been bounded by the caller.

@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 // func Pause()
@@ -11,15 +12,13 @@ TEXT ·Want(SB), NOSPLIT, $0-8
 	PREFETCHT0 (AX)
 	RET
 
-// func Own(p unsafe.Pointer)
-TEXT ·Own(SB), NOSPLIT, $0-8
+// func Own(p unsafe.Pointer, lines int)
+TEXT ·Own(SB), NOSPLIT, $0-16
 	MOVQ p+0(FP), AX
+	MOVQ lines+8(FP), CX
+next:
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 // PREFETCHW (AX), which Go's assembler does not know
-	RET
-
-// func OwnTwo(p unsafe.Pointer)
-TEXT ·OwnTwo(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 // PREFETCHW (AX)
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40 // PREFETCHW 64(AX)
+	ADDQ $const_Line, AX
+	DECQ CX
+	JG   next
 	RET

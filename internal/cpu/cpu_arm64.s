@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 // func Pause()
@@ -11,15 +12,13 @@ TEXT ·Want(SB), NOSPLIT, $0-8
 	PRFM (R0), PLDL1KEEP
 	RET
 
-// func Own(p unsafe.Pointer)
-TEXT ·Own(SB), NOSPLIT, $0-8
+// func Own(p unsafe.Pointer, lines int)
+TEXT ·Own(SB), NOSPLIT, $0-16
 	MOVD p+0(FP), R0
+	MOVD lines+8(FP), R1
+next:
 	PRFM (R0), PSTL1KEEP
-	RET
-
-// func OwnTwo(p unsafe.Pointer)
-TEXT ·OwnTwo(SB), NOSPLIT, $0-8
-	MOVD p+0(FP), R0
-	PRFM (R0), PSTL1KEEP
-	PRFM 64(R0), PSTL1KEEP
+	ADD  $const_Line, R0
+	SUBS $1, R1
+	BGT  next
 	RET

@@ -12,12 +12,8 @@ func Pause()
 //go:noescape
 func Want(p unsafe.Pointer)
 
-// Own asks for the cache line at p for writing, and does not wait for it.
+// Own asks for so many cache lines from p on for writing, one at least, and does not wait for
+// them.
 //
 //go:noescape
-func Own(p unsafe.Pointer)
-
-// OwnTwo asks for the line at p and for the one behind it.
-//
-//go:noescape
-func OwnTwo(p unsafe.Pointer)
+func Own(p unsafe.Pointer, lines int)

@@ -10,8 +10,5 @@ func Pause() {}
 // Want asks for the cache line at p for reading; here there is no such instruction.
 func Want(unsafe.Pointer) {}
 
-// Own asks for the cache line at p for writing; here there is no such instruction.
-func Own(unsafe.Pointer) {}
-
-// OwnTwo asks for two lines, see Own.
-func OwnTwo(unsafe.Pointer) {}
+// Own asks for cache lines to write to; here there is no such instruction.
+func Own(unsafe.Pointer, int) {}

@@ -25,8 +25,8 @@ func TestAskingChangesNothing(t *testing.T) {
 	line := [2 * Line]byte{3: 7}
 	want := line
 	Want(unsafe.Pointer(&line))
-	Own(unsafe.Pointer(&line))
-	OwnTwo(unsafe.Pointer(&line))
+	Own(unsafe.Pointer(&line), 0)
+	Own(unsafe.Pointer(&line), 2)
 	if line != want {
 		t.Fatalf("the bytes are %v, want %v", line, want)
 	}
