@@ -329,7 +329,9 @@ func (p *Producer) publish(d draft) {
 	p.committed(at.next(p.s.count))
 	if p.looksAhead {
 		p.s.own(p.pos.idx)
-		p.s.ownPayload(p.pos.idx, d.sizes&0xffffffff)
+		if n := d.sizes & 0xffffffff; n >= ownLeast {
+			p.s.ownPayload(p.pos.idx, n)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type slots struct {
 	maxMeta uint64
 	least   uint64 // and the fewest bytes of a message: as many on rings of fixed items
 	mode    layout.Mode
+	lines   int  // that are asked for with a word, see own
 	fixed   bool // every message has exactly bytes bytes
 	mirror  bool // a run of payloads may cross the wrap
 
@@ -71,6 +72,9 @@ func newSlots(sb *layout.Superblock, control, payload unsafe.Pointer, mirror boo
 	if s.fixed {
 		s.least = s.bytes
 	}
+	if s.lines = 1; s.hStride == 2*cpu.Line {
+		s.lines = 2
+	}
 	if sb.Inline() {
 		s.payload = unsafe.Add(control, sb.DataOff)
 	}
@@ -88,7 +92,7 @@ func (s *slots) headerAt(off uintptr) *slotHeader {
 // wantEnd asks for the line behind the word's, on which a small message ends, so that it
 // comes along with the word. A larger one is better left alone while it is written.
 func (s *slots) wantEnd(h *slotHeader) {
-	if s.hStride == 2*cpu.Line {
+	if s.lines == 2 {
 		cpu.Want(unsafe.Add(unsafe.Pointer(h), cpu.Line))
 	}
 }
@@ -107,19 +111,13 @@ const (
 // write, takes half as long as to fetch it and to ask for that right later. All of a slot of
 // two lines comes along. It is of use to participants that are some slots apart, see slip.
 func (s *slots) own(idx uint64) {
-	lines := 1
-	if s.hStride == 2*cpu.Line {
-		lines = 2
-	}
-	cpu.Own(unsafe.Pointer(s.header(s.behind(idx, lookAhead))), lines)
+	cpu.Own(unsafe.Pointer(s.header(s.behind(idx, lookAhead))), s.lines)
 }
 
 // ownPayload asks for the first n bytes of the payload of the slot behind slot idx, to write
 // to them. It will be about as long as the one before, of n bytes.
 func (s *slots) ownPayload(idx, n uint64) {
-	if n >= ownLeast {
-		cpu.Own(unsafe.Add(s.payload, uintptr(s.behind(idx, 1))*s.dStride), int(min(n, ownMost)/cpu.Line))
-	}
+	cpu.Own(unsafe.Add(s.payload, uintptr(s.behind(idx, 1))*s.dStride), int(min(n, ownMost)/cpu.Line))
 }
 
 // behind is the slot n slots behind slot idx; n is less than the ring has.
