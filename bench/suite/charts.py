@@ -43,12 +43,17 @@ def drawings(figures: Sequence[Figure], shade: str) -> Iterator[tuple[str, Any]]
         if panels:
             yield task, peers(panels, title, shade)
     own = {f.row: f for f in figures if f.section == "own"}
-    judged = [f for f in own.values() if f.goal and f.beside in own]
+    judged = [f for f in own.values() if f.goal and f.beside in own and part(f, own[f.beside])]
     if judged:
         yield "limits", limits(judged, own, shade)
     grown = [f for f in figures if f.section == "growth"]
     if grown:
         yield "growth", growth(grown, shade)
+
+
+def part(f: Figure, limit: Figure) -> bool:
+    """Whether the goal is a part of the limit: of more, as beside a ring by hand, it is none."""
+    return f.share_of(f.aim, limit) <= 1
 
 
 def style(ink: str, paper: str) -> dict[str, Any]:
