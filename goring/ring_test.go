@@ -276,7 +276,6 @@ func TestUnlinkOfAHandleSparesANewerRingOfTheName(t *testing.T) {
 	check(t, n.Unlink())
 	check(t, n.Close())
 	wantErr(t, n.Unlink(), os.ErrClosed)
-	check(t, n.Close())
 }
 
 func TestListNamesWhatItFinds(t *testing.T) {

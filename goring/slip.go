@@ -24,9 +24,9 @@ type slip struct {
 const (
 	slipMost   = 2 * time.Microsecond
 	slipEnough = 128
-	slipPart   = 4 // of the ring's slots: it must run neither full nor empty meanwhile
-	slipFew    = 4 // fewer messages do not pay
-	slipRarely = 4095
+	slipPart   = 4    // of the ring's slots: it must run neither full nor empty meanwhile
+	slipFew    = 4    // fewer messages do not pay
+	slipRarely = 4095 // waits between two trials, at most
 )
 
 // newSlip is for a ring of so many slots.
@@ -46,7 +46,7 @@ func (s *slip) before(number uint64) int {
 	case s.enough == 0:
 	case s.pauses == 0:
 		if s.skip--; s.skip < 0 {
-			s.pauses = s.most / 2
+			s.skip, s.pauses = 0, s.most/2
 		}
 	case got < slipFew:
 		s.gap = min(2*s.gap+1, slipRarely)

@@ -79,7 +79,7 @@ type waiter struct {
 	slice    time.Duration // how long it sleeps at most before it looks after dead peers
 	tended   time.Time     // when it last did
 	eager    bool          // looks for a moment before it sleeps
-	slip     slip
+	slip     slip          // keeps a distance to its peer
 	budget   time.Duration // of the yielding phase
 	ended    time.Time     // when the last wait was over, of those that yielded or slept
 	naps     int           // short sleeps until the next probe

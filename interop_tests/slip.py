@@ -36,7 +36,7 @@ class Slip:
         if self.pauses == 0:
             self.skip -= 1
             if self.skip < 0:
-                self.pauses = self.most // 2
+                self.skip, self.pauses = 0, self.most // 2
         elif got < 4:
             self.gap = min(2 * self.gap + 1, 4095)
             self.pauses, self.skip = 0, self.gap

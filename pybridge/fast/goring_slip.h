@@ -59,7 +59,7 @@ static inline int gr_slip_before(gr_slip *s, uint64_t number) {
 	s->last = number;
 	if (!s->enough) return 0;
 	if (!s->pauses) {
-		if (--s->skip < 0) s->pauses = s->most / 2;
+		if (--s->skip < 0) s->skip = 0, s->pauses = s->most / 2;
 	} else if (got < GR_SLIP_FEW) {
 		s->gap = s->gap < GR_SLIP_RARELY / 2 ? 2 * s->gap + 1 : GR_SLIP_RARELY;
 		s->skip = s->gap;

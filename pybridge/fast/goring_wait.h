@@ -31,7 +31,7 @@ typedef struct {
 	int64_t slice;  /* how long it sleeps at most before it looks after dead peers, ns */
 	int64_t tended; /* when it last did */
 	gr_peers peers; /* who can end the wait */
-	gr_slip slip;
+	gr_slip slip;   /* keeps a distance to its peer */
 } gr_waiter;
 
 /* reports whether the wait is over; final: the end of a slice, when hints are not trusted */
