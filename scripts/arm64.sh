@@ -53,8 +53,9 @@ go_test() { # PACKAGE [FLAG...]
 for package in layout layout/gen internal/shm pool; do
 	step "$package" go_test $package
 done
-# Of a message with more descriptors than there is room for, qemu 7.2 leaves open those it does not pass on.
-left_out='TestWhatIsNoRingIsRefused/many_descriptors'
+# Of a message with more descriptors than there is room for, qemu 7.2 leaves open those it does not pass on. Of a
+# bus error it does not put the address where Go's runtime looks for it, into the signal's context.
+left_out='TestWhatIsNoRingIsRefused/many_descriptors|TestTruncatedUnderAGuard'
 step "goring" go_test goring -test.skip "$left_out"
 one_core=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
 ON="taskset -c $one_core" step "internal/futex, on one core" go_test internal/futex
@@ -64,6 +65,6 @@ step "interop, Go and C emulated, Python native" pytest -q interop_tests --ignor
 
 echo
 echo "arm64: $total Go tests passed; interop: $(grep -E '^[0-9]+ (passed|failed)' "$bin/interop")"
-echo "Left out: $left_out (the emulator leaves descriptors open)"
+echo "Left out: $left_out (the emulator leaves descriptors open, and hides where a bus error was)"
 echo 'Left out: interop_tests/faults/test_steps.py (kills behind single stores step the emulator, not its program)'
 echo 'Left out: pybridge and the CUDA double (they need an arm64 Python), bench and examples (no tests in Go)'
