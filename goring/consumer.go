@@ -61,7 +61,7 @@ func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
 		c.pos = s.firstUnreleased()
 	case sideAlone:
 		c.pos = s.firstUnreleased()
-		c.looksAhead = c.wait.slip.enough >= 3*lookAhead
+		c.looksAhead = c.wait.slip.apart()
 	default:
 		c.words = r.seatWords(seat.Number())
 		c.cur = cursor{shared: c.words.cursor, next: c.words.cursor.Load(), early: map[uint64]struct{}{}}
@@ -217,7 +217,7 @@ func (c *Consumer) there() bool {
 func (c *Consumer) moveOn(next position) {
 	c.pos = next
 	if c.looksAhead {
-		c.s.own(next.idx)
+		c.s.own(next)
 	}
 }
 

@@ -59,7 +59,7 @@ func newProducer(r *Ring, seat *Seat, how *config) *Producer {
 		gpu:     seat.memory,
 		stream:  how.cuda.stream,
 	}
-	p.looksAhead = p.side != sideShared && p.gpu == nil && p.wait.slip.enough >= 3*lookAhead
+	p.looksAhead = p.side != sideShared && p.gpu == nil && p.wait.slip.apart()
 	if p.side != sideAlone || p.gpu != nil {
 		p.bars = barSide
 	}
@@ -328,9 +328,9 @@ func (p *Producer) publish(d draft) {
 	h.word.Store(readyWord(at.lap))
 	p.committed(at.next(p.s.count))
 	if p.looksAhead {
-		p.s.own(p.pos.idx)
+		p.s.own(p.pos)
 		if n := d.sizes & 0xffffffff; n >= ownLeast {
-			p.s.ownPayload(p.pos.idx, n)
+			p.s.ownPayload(p.pos, n)
 		}
 	}
 }

@@ -31,12 +31,16 @@ const (
 
 // newSlip is for a ring of so many slots.
 func newSlip(slots uint64) slip {
-	s := slip{enough: min(slipEnough, slots/slipPart), most: cpu.PausesIn(slipMost)}
-	if s.enough < slipFew {
-		s.enough = 0
+	enough := min(slipEnough, slots/slipPart)
+	if enough < slipFew {
+		return slip{}
 	}
-	return s
+	return slip{enough: enough, most: cpu.PausesIn(slipMost)}
 }
+
+// apart reports whether there is room to look ahead: with fewer slots than 60 the other side
+// is at work there.
+func (s *slip) apart() bool { return s.enough >= 3*lookAhead }
 
 // before is how many pauses to stay away before the wait for the message of that number.
 func (s *slip) before(number uint64) int {

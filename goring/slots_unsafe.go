@@ -106,26 +106,17 @@ const (
 	ownMost  = 1024
 )
 
-// own asks for the line of the word that comes lookAhead slots behind slot idx, to write to
-// it: who reads a word will store one there, and to fetch a line once, with the right to
+// own asks for the line of the word that comes lookAhead slots behind at, to write to it: who reads a word will store one there, and to fetch a line once, with the right to
 // write, takes half as long as to fetch it and to ask for that right later. All of a slot of
 // two lines comes along. It is of use to participants that are some slots apart, see slip.
-func (s *slots) own(idx uint64) {
-	cpu.Own(unsafe.Pointer(s.header(s.behind(idx, lookAhead))), s.lines)
+func (s *slots) own(at position) {
+	cpu.Own(unsafe.Pointer(s.header(at.behind(lookAhead, s.count).idx)), s.lines)
 }
 
-// ownPayload asks for the first n bytes of the payload of the slot behind slot idx, to write
-// to them. It will be about as long as the one before, of n bytes.
-func (s *slots) ownPayload(idx, n uint64) {
-	cpu.Own(unsafe.Add(s.payload, uintptr(s.behind(idx, 1))*s.dStride), int(min(n, ownMost)/cpu.Line))
-}
-
-// behind is the slot n slots behind slot idx; n is less than the ring has.
-func (s *slots) behind(idx, n uint64) uint64 {
-	if idx += n; idx >= s.count {
-		idx -= s.count
-	}
-	return idx
+// ownPayload asks for the first n bytes of the payload of the slot behind at, to write to
+// them. It will be about as long as the one before, of n bytes.
+func (s *slots) ownPayload(at position, n uint64) {
+	cpu.Own(unsafe.Add(s.payload, uintptr(at.next(s.count).idx)*s.dStride), int(min(n, ownMost)/cpu.Line))
 }
 
 // data is the first n bytes of slot i's payload; n has been bounded by the caller.

@@ -47,7 +47,7 @@ func ParseStrategy(name string) (Strategy, error) {
 }
 
 const (
-	// pauses is about 2 us of pause instructions on today's cores.
+	// pauses take half a microsecond to four, by the core's make.
 	pauses = 40
 	// The yielding phase is bounded by about what it costs to be woken, or by twice what the
 	// participant worked since its last wait, say to copy a large message: then its peer works
@@ -91,9 +91,10 @@ type waiter struct {
 
 // newWaiter is for the holder of seat, who sleeps on e until one of role others wakes it.
 func newWaiter(e futex.Event, seat *Seat, how *config, others Role) waiter {
+	now := time.Now()
 	w := waiter{
 		event: e, shutdown: seat.ring.slots.shutdown, strategy: how.strategy,
-		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: time.Now(), ended: time.Now(),
+		seat: seat, progress: seat.ring.seatWords(seat.number).progress, slice: slice, tended: now, ended: now,
 		eager: how.strategy != Park,
 	}
 	if w.eager {

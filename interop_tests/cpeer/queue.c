@@ -20,7 +20,7 @@ static bool look_room(void *arg, bool final) { return gr_reserve(&((Peer *)arg)-
 int room(Peer *p, int64_t ns) {
 	if (gr_is_shutdown(&p->ring)) return GR_SHUT_DOWN;
 	if (gr_reserve(&p->p, true)) return 1;
-	if (ns && p->p.side == GR_ALONE) gr_stay_away(&p->w.slip, gr_number(&p->ring, p->p.pos));
+	if (ns) gr_stay_away(&p->w.slip, gr_number(&p->ring, p->p.pos));
 	return wait_for(p, look_room, ns);
 }
 static int no_room(const gr_waiter *w, int r, bool waited) {
@@ -135,7 +135,7 @@ int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	gr_ring *r = &p->ring;
 	if (!look_data(p, false)) {
 		if (gr_holds_all(&p->c)) return HELD;
-		if (ns && (p->c.side == GR_ALONE || p->c.side == GR_GATED)) gr_stay_away(&p->w.slip, gr_number(r, p->c.pos));
+		if (ns) gr_stay_away(&p->w.slip, gr_number(r, p->c.pos));
 		int got = wait_for(p, look_data, ns);
 		if (got != 1) return got;
 	}

@@ -129,7 +129,7 @@ static int data_wait(ConsumerObject *c, int64_t timeout, gr_pos *at) {
 		PyErr_Format(fast_hooks.CorruptError, "message %llu was written over although this consumer had not released its slot", (unsigned long long)gr_number(c->c.r, c->c.pos));
 		return -1;
 	}
-	if (timeout && !c->nagain && (c->c.side == GR_ALONE || c->c.side == GR_GATED)) gr_stay_away(&c->w.slip, gr_number(c->c.r, c->c.pos));
+	if (timeout && !c->nagain) gr_stay_away(&c->w.slip, gr_number(c->c.r, c->c.pos));
 	int r = wait_until(&c->w, look_data, &look, timeout, &c->busy);
 	*at = look.at;
 	if (r == 1 && look.blocked) return held();

@@ -1,7 +1,6 @@
 /* goring_peers.h: whether anybody is left who could end a wait (spec section 3, Peer death). */
 #ifndef GORING_PEERS_H
 #define GORING_PEERS_H
-#include <time.h>
 
 #include "goring_seat.h"
 

@@ -39,11 +39,13 @@ GR_COLD int gr_pauses_in(int64_t ns) {
 	enum { TRIES = 5, PAUSES = 64 };
 	static _Atomic int64_t took; /* PAUSES of them */
 	int64_t best = atomic_load_explicit(&took, memory_order_relaxed);
-	for (int k = 0; !atomic_load_explicit(&took, memory_order_relaxed) && k < TRIES; k++) {
+	if (best) return (int)(ns * PAUSES / best);
+	best = INT64_MAX;
+	for (int k = 0; k < TRIES; k++) {
 		int64_t start = gr_monotonic();
 		for (int i = 0; i < PAUSES; i++) gr_pause();
 		int64_t t = gr_monotonic() - start;
-		if (!best || t < best) best = t;
+		if (t < best) best = t;
 	}
 	if (best < PAUSES) best = PAUSES;
 	atomic_store_explicit(&took, best, memory_order_relaxed);
@@ -51,7 +53,8 @@ GR_COLD int gr_pauses_in(int64_t ns) {
 }
 static inline void gr_slip_start(gr_slip *s, uint64_t slots) {
 	uint64_t enough = slots / GR_SLIP_PART < GR_SLIP_ENOUGH ? slots / GR_SLIP_PART : GR_SLIP_ENOUGH;
-	*s = (gr_slip){.enough = enough < GR_SLIP_FEW ? 0 : enough, .most = gr_pauses_in(GR_SLIP_NS)};
+	*s = (gr_slip){0};
+	if (enough >= GR_SLIP_FEW) s->enough = enough, s->most = gr_pauses_in(GR_SLIP_NS);
 }
 /* how many pauses to stay away before the wait for the message of that number */
 static inline int gr_slip_before(gr_slip *s, uint64_t number) {

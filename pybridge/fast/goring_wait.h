@@ -41,9 +41,11 @@ typedef bool (*gr_look)(void *arg, bool final);
  * half as long, so as to notice a death within a slice. */
 static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
+	gr_side side = gr_side_of(r, producer ? r->max_producers : r->max_consumers);
+	int64_t now = gr_monotonic();
 	*w = (gr_waiter){r, producer ? GR_OFF_ROOM_EV : GR_OFF_DATA_EV, producer ? GR_OFF_ROOM_WAITING : GR_OFF_DATA_WAITING,
-	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, gr_monotonic(), seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, gr_monotonic(), {.first = 1}, {0}};
-	if (strategy == GR_ADAPTIVE) gr_slip_start(&w->slip, r->slots);
+	                 strategy, strategy == GR_PARK ? 0 : GR_YIELD_NS, 0, now, seat, fd, await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2, now, {.first = 1}, {0}};
+	if (strategy == GR_ADAPTIVE && (side == GR_ALONE || (side == GR_GATED && !producer))) gr_slip_start(&w->slip, r->slots);
 	if (!await) gr_meet(&w->peers, r, seat, fd);
 }
 /* whether a slice has passed since it last did; the dead have been looked after then, and the
@@ -55,7 +57,7 @@ static inline bool gr_slice_over(gr_waiter *w) {
 	gr_reap_dead(w->r, w->fd, w->seat);
 	return true;
 }
-/* about 2 us of pausing; short enough to be done under a lock */
+/* half a microsecond to four of pausing; short enough to be done under a lock */
 static inline bool gr_spin(gr_waiter *w, gr_look look, void *arg) {
 	if (w->strategy == GR_PARK) return false;
 	for (int i = 0; i < GR_PAUSES; i++) {

@@ -13,7 +13,7 @@ static int room(ProducerObject *p, int64_t timeout) {
 	}
 	bool shut = gr_is_shutdown(p->p.r);
 	if (__builtin_expect(!shut && gr_reserve(&p->p, true), 1)) return 1;
-	if (timeout && p->p.side == GR_ALONE) gr_stay_away(&p->w.slip, gr_number(p->p.r, p->p.pos));
+	if (timeout && !shut) gr_stay_away(&p->w.slip, gr_number(p->p.r, p->p.pos));
 	int r = shut ? -2 : wait_until(&p->w, look_room, &p->p, timeout, &p->busy);
 	if (r == -2) {
 		if (gpu_ended_early(p->p.r)) PyErr_SetString(fast_hooks.ExporterGone, "the process that owns the ring's device memory has ended: make the ring anew");
