@@ -54,6 +54,14 @@ func (p position) plus(k, n uint64) position {
 	return p
 }
 
+// catchUp is the larger of p and the position of a shared hint.
+func (p position) catchUp(hint, n uint64) position {
+	if own := p.number(n); hint > own {
+		return p.plus(hint-own, n)
+	}
+	return p
+}
+
 func comparePositions(a, b position) int {
 	return cmp.Or(cmp.Compare(a.lap, b.lap), cmp.Compare(a.idx, b.idx))
 }
