@@ -287,7 +287,7 @@ func TestASuccessorWritesTheNumberOfAHalfWrittenMessage(t *testing.T) {
 		if _, err := p.TryReserve(); err != nil {
 			t.Fatal(err)
 		}
-		r.slots.head.Store(0) // as if it had died before its last store of head, and in the message
+		r.proto.Word64(layout.OffHead).Store(0) // as if it had died before its last store of head, and in the message
 		if err := p.seat.Leave(); err != nil {
 			t.Fatal(err)
 		}

@@ -6,105 +6,59 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"sync/atomic"
 
-	"example.com/goring/internal/futex"
+	"example.com/goring/internal/config"
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
-// Consumer takes messages from a ring. It is for one goroutine at a time; the
-// messages it hands out may be released in any order and by any goroutine.
+// Consumer takes messages from a ring. One goroutine at a time may use it; any
+// goroutine may release the messages that it hands out, in any order.
 type Consumer struct {
-	ring *Ring
-	s    *slots
-	seat *Seat
-	wait waiter
-	room futex.Event // producers sleep here
-
-	pos        position // the next number to look at
-	side       side
-	owner      uint64 // seat number in the words of a shared side, else 0
-	lent       uint64 // low byte of the words of messages on loan
-	gen        uint64 // shared: requeue_gen of the last scan that took nothing
-	bars       bars
-	looksAhead bool      // asks for the lines of slots before their turn, see slots.own
-	again      givenBack // not shared: what Requeue gave back
-
-	cur     cursor        // broadcast: what was released
-	words   seatWords     // broadcast modes: this seat's
-	lost    atomic.Uint64 // overwrite: messages missed
-	fresh   bool          // overwrite: nothing was read yet
-	private atomic.Uint32 // overwrite: see fence
-
-	gpu    *gpuMemory // of a GPU ring, else nil
-	stream Stream     // its own, on such a ring
+	participant
+	core     proto.Consumer
+	requeued requeuedList
 }
 
-func newConsumer(r *Ring, seat *Seat, how *config) *Consumer {
-	s := r.slots
-	c := &Consumer{
-		ring: r, s: s, seat: seat,
-		wait: newWaiter(s.dataEvent(), seat, how, RoleProducer),
-		room: s.roomEvent(),
-		side: sideOf(s.mode, r.sb.MaxConsumers),
-		lent: readyWord(0),
-
-		gpu: seat.memory, stream: how.cuda.stream,
+func newConsumer(r *Ring, seat *Seat, c *config.Config) *Consumer {
+	k := &Consumer{participant: newParticipant(r, seat, RoleConsumer, c)}
+	k.core.Init(r.proto, seat.number, k.wait.Slip.RoomToPrefetch())
+	if k.core.Discipline == proto.Multi || k.core.Discipline == proto.Overwrite {
+		k.slow = slowDiscipline
 	}
-	switch c.side {
-	case sideShared:
-		c.bars = barSide
-		c.owner = uint64(seat.Number())
-		c.lent = takenWord(0, c.owner)
-		c.gen = s.requeueGen.Load() - 1 // unequal: the first empty walk scans
-		c.pos = s.firstUnreleased()
-	case sideAlone:
-		c.pos = s.firstUnreleased()
-		c.looksAhead = c.wait.slip.apart()
-	default:
-		c.words = r.seatWords(seat.Number())
-		c.cur = cursor{shared: c.words.cursor, next: c.words.cursor.Load(), early: map[uint64]struct{}{}}
-		if c.gpu != nil && c.side == sideGated {
-			c.cur.advance = c.advance
-		}
-		c.pos = positionOf(c.cur.next, s.count)
-		c.fresh = true
+	if c.Member != nil && k.core.Discipline == proto.Broadcast {
+		k.core.Cursor.BeforeStore = func(next uint64) { c.Member.BeforeCursor(seat.number, next) }
 	}
-	if c.side == sideLossy {
-		c.bars = barSide
-	}
-	return c
+	return k
 }
 
 // Read waits for the next message and lends it to the caller until it is
-// released. ctx is looked at only when Read has to wait.
+// released. Read looks at ctx only when it has to wait.
 //
 // It fails with io.EOF when the ring is shut down and empty, ErrHeld when the
 // caller holds every slot itself, ErrCorrupt when a peer published a message
-// whose sizes cannot be (it is skipped), ErrPeerDead when it is empty and its last
+// with impossible sizes (it is skipped), ErrPeerDead when the ring is empty and its last
 // producer has died (see [OnPeerDeath]), os.ErrClosed when the consumer is closed, or
 // the context's error.
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	for {
-		at, ok := c.pos, false
-		if c.there() {
-			c.moveOn(at.next(c.s.count))
-		} else if c.bars == 0 && c.soon() {
-			if c.pos = at.next(c.s.count); c.wait.slip.pauses > 0 {
-				c.moveOn(c.pos) // else in step with the producer, which needs the lines ahead itself
+		at, ok := c.core.Pos, false
+		if c.ready() {
+			c.advance(at.Next(c.core.Ring.Slots))
+		} else if c.slow == 0 && c.spinReady() {
+			// While it does not slip, the consumer is one message away from the producer, which
+			// is writing the lines that a prefetch would take.
+			if c.core.Pos = at.Next(c.core.Ring.Slots); c.wait.Slip.Slips() {
+				c.advance(c.core.Pos)
 			}
-		} else if at, ok = c.take(); !ok {
+		} else if at, ok = c.take(true); !ok {
 			var err error
 			if at, err = c.waitData(ctx); err != nil {
 				return Message{}, err
 			}
 		}
-		m := c.loan(at)
-		if c.sane(m.sizes) {
-			if c.gpu != nil && !c.sift(m) {
-				continue
-			}
+		m := c.lend(at)
+		if c.core.Ring.SizesFit(m.sizes) {
 			return m, nil
 		}
 		if err := c.reject(m); err != errTorn {
@@ -116,23 +70,20 @@ func (c *Consumer) Read(ctx context.Context) (Message, error) {
 // TryRead is Read that fails with ErrEmpty instead of waiting.
 func (c *Consumer) TryRead() (Message, error) {
 	for {
-		at, ok := c.take()
+		at, ok := c.take(true)
 		if !ok {
 			if err := c.refusal(); err != nil {
 				return Message{}, err
 			}
-			if c.s.shutdown.Load() == 0 {
+			if !c.ring.proto.IsShutdown() {
 				return Message{}, ErrEmpty
 			}
-			if at, ok = c.takeFinal(); !ok {
+			if at, ok = c.take(false); !ok {
 				return Message{}, c.end()
 			}
 		}
-		m := c.loan(at)
-		if c.sane(m.sizes) {
-			if c.gpu != nil && !c.sift(m) {
-				continue
-			}
+		m := c.lend(at)
+		if c.core.Ring.SizesFit(m.sizes) {
 			return m, nil
 		}
 		if err := c.reject(m); err != errTorn {
@@ -141,10 +92,10 @@ func (c *Consumer) TryRead() (Message, error) {
 	}
 }
 
-// Messages iterates over the messages as they come, each released at the next
-// step unless the loop has released or requeued it. It ends without an error when
+// Messages iterates over the messages as they come. Each is released at the next
+// step unless the loop has released or requeued it. The iteration ends without an error when
 // the ring is shut down and empty; any other error is yielded once and ends it. On an
-// overwrite ring ask [Message.Valid] once what is needed has been read.
+// overwrite ring ask [Message.Valid] after reading.
 func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -157,10 +108,10 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 				return
 			}
 			more := yield(m, nil)
-			if c.side <= sideShared {
-				m.free()
-			} else if m.held() {
-				_ = m.Release() // on overwrite rings the loop asks Valid or releases itself
+			if c.core.Discipline <= proto.Multi {
+				m.tryRelease()
+			} else if m.Held() {
+				_ = m.Release() // on overwrite rings the loop asks Valid or releases by itself
 			}
 			if !more {
 				return
@@ -169,77 +120,101 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	}
 }
 
-// Close gives the seat back. Messages that are still held are given back to the
-// ring: other consumers, or the next one, get them.
+// Close frees the seat. Messages that are still held are requeued: other consumers,
+// or the next one, get them. It returns the error of closing the seat's descriptor. Closing twice
+// does nothing.
 func (c *Consumer) Close() error {
-	if c.bars&barClosed != 0 {
+	if c.slow&slowClosed != 0 {
 		return nil
 	}
-	c.bars |= barClosed
-	c.wait.release()
-	if c.owner != 0 && c.s.giveBack(c.owner) {
-		c.s.requeued()
-	}
-	return c.seat.Leave()
+	c.core.GiveBackAll()
+	return c.leave()
 }
 
+// Lost returns how many messages this consumer of an overwrite ring was too slow for and
+// never got. Any goroutine may call it. On other rings it is 0.
+func (c *Consumer) Lost() uint64 { return c.core.Lost() }
+
+// Latest skips to the newest message, waiting for one that this consumer has not had
+// yet. It is for the broadcast modes. Where the producer waits for consumers, the skipped messages
+// are released; on overwrite rings a message that was there before the consumer joined counts as
+// new. Errors are those of Read, and ErrUnsupported on queues.
+func (c *Consumer) Latest(ctx context.Context) (Message, error) {
+	if c.ring.sb.Mode == layout.ModeQueue {
+		return Message{}, fmt.Errorf("Latest on ring %q, a queue skips nothing: %w", c.ring.name, ErrUnsupported)
+	}
+	if c.slow&slowClosed == 0 && c.requeued.empty() {
+		c.core.SkipToNewest()
+	}
+	return c.Read(ctx)
+}
+
+// refusal returns why the consumer may not wait at all, or nil.
 func (c *Consumer) refusal() error {
-	if c.bars&barClosed != 0 {
-		return fmt.Errorf("consumer of ring %q: %w", c.ring.name, os.ErrClosed)
+	if err := c.closed(RoleConsumer); err != nil {
+		return err
 	}
-	if c.holdsAll() {
-		return fmt.Errorf("ring %q has %d slots: %w", c.ring.name, c.s.count, ErrHeld)
+	if c.core.HoldsEverySlot() {
+		return fmt.Errorf("ring %q has %d slots: %w", c.ring.name, c.ring.proto.Slots, ErrHeld)
 	}
-	if w := c.s.header(c.pos.idx).word.Load(); c.side == sideGated && wordLap(w) > c.pos.lap {
-		return fmt.Errorf("slot %d has word %#x, its message %d was not released: %w", c.pos.idx, w, c.pos.number(c.s.count), ErrCorrupt)
+	if w, bad := c.core.Overrun(); bad {
+		return fmt.Errorf("slot %d has word %#x, its message %d was not released: %w",
+			c.core.Pos.Idx, w, c.core.Pos.Number(c.ring.proto.Slots), ErrCorrupt)
 	}
 	return nil
 }
 
-// holdsAll reports whether the consumer itself holds the slot of its next message.
-func (c *Consumer) holdsAll() bool {
-	switch c.side {
-	case sideAlone: // a message of the lap before is at the place of the next one
-		return c.pos.lap > 0 && c.s.header(c.pos.idx).word.Load() == readyWord(c.pos.lap-1)
-	case sideGated:
-		return c.pos.number(c.s.count)-c.cur.first() >= c.s.count
-	}
-	return false
-}
+// ready reports whether the message at the consumer's position may be taken as it is.
+func (c *Consumer) ready() bool { return c.slow == 0 && c.requeued.empty() && c.core.Ready() }
 
-// there reports whether the message at pos is the caller's as it is.
-// Pairs with the producer's commit: what was written before READY is visible.
-func (c *Consumer) there() bool {
-	return c.bars == 0 && c.again.n.Load() == 0 && c.s.header(c.pos.idx).word.Load() == readyWord(c.pos.lap)
-}
-
-// moveOn makes next the place to look at.
-func (c *Consumer) moveOn(next position) {
-	c.pos = next
-	if c.looksAhead {
-		c.s.own(next)
+// advance makes next the position to look at.
+func (c *Consumer) advance(next proto.Position) {
+	c.core.Pos = next
+	if c.core.Prefetches {
+		c.core.Ring.PrefetchSlot(next)
 	}
 }
 
-// soon is there, a moment later.
-func (c *Consumer) soon() bool {
-	if !c.wait.eager || c.again.n.Load() != 0 {
+// spinReady waits for a moment until the message is READY and reports whether it is.
+func (c *Consumer) spinReady() bool {
+	if !c.wait.Eager || !c.requeued.empty() {
 		return false
 	}
-	c.wait.slip.stayAway(c.pos.number(c.s.count))
-	return c.s.comes(c.pos, layout.StateReady)
+	c.wait.Slip.Pause(c.core.Pos.Number(c.core.Ring.Slots))
+	return c.core.Ring.SpinForWord(c.core.Pos, layout.StateReady)
 }
 
-func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
+// take takes the next message, if there is one: a requeued one first.
+func (c *Consumer) take(hints bool) (proto.Position, bool) {
+	if c.slow&slowClosed != 0 {
+		return proto.Position{}, false
+	}
+	if !c.requeued.empty() {
+		if at, ok := c.takeRequeued(); ok {
+			return at, true
+		}
+	}
+	return c.core.TryTake(hints)
+}
+
+// takeRequeued takes the first message that this consumer requeued for itself. On an overwrite ring
+// it counts those that were overwritten since.
+func (c *Consumer) takeRequeued() (at proto.Position, ok bool) {
+	for at, ok = c.requeued.pop(); ok; at, ok = c.requeued.pop() {
+		if c.core.Discipline != proto.Overwrite || c.core.ReadyAt(at) {
+			break
+		}
+		c.core.CountLost(1)
+	}
+	return at, ok
+}
+
+func (c *Consumer) waitData(ctx context.Context) (at proto.Position, err error) {
 	if err := c.refusal(); err != nil {
 		return at, err
 	}
-	err = c.wait.wait(ctx, func(final bool) (ok bool) {
-		if final {
-			at, ok = c.takeFinal()
-		} else {
-			at, ok = c.take()
-		}
+	err = c.waitFor(ctx, func(final bool) (ok bool) {
+		at, ok = c.take(!final)
 		return ok
 	})
 	if errors.Is(err, ErrShutdown) {
@@ -248,32 +223,30 @@ func (c *Consumer) waitData(ctx context.Context) (at position, err error) {
 	return at, err
 }
 
-// end is what a consumer meets behind the last message.
+// end returns the error after the last message of a ring.
 func (c *Consumer) end() error {
-	if c.ring.endedEarly() {
+	if c.ring.proto.EndedEarly() {
 		return fmt.Errorf("ring %q: %w", c.ring.name, ErrExporterGone)
 	}
 	return io.EOF
 }
 
-// loan is the message at at, which is ours. Its sizes were loaded once; only this copy
-// is used, once it is sane.
-func (c *Consumer) loan(at position) Message { return Message{c, at, c.s.header(at.idx).sizes} }
-
-// reject releases a message whose sizes cannot be, and says so.
-func (c *Consumer) reject(m Message) error {
-	if m.Release() != nil { // these were not the message's sizes
-		c.miss(1)
-		return errTorn
-	}
-	return fmt.Errorf("message %d of ring %q claims %d payload and %d metadata bytes, slots hold %d and %d: %w",
-		m.Seq(), c.ring.name, m.sizes&0xffffffff, m.sizes>>32&0xffff, c.s.bytes, c.s.maxMeta, ErrCorrupt)
-}
-
-// errTorn is for a message that was overwritten before it could be handed out.
+// errTorn is the error of a message that was overwritten before it could be handed out.
 var errTorn = errors.New("torn")
 
-// sane reports whether a peer's sizes are within the slot.
-func (c *Consumer) sane(sizes uint64) bool {
-	return c.s.holds(sizes&0xffffffff) && sizes>>32&0xffff <= c.s.maxMeta
+// lend returns the taken message at at. A peer controls its sizes: they are loaded once, here, and
+// only this copy is checked and used.
+func (c *Consumer) lend(at proto.Position) Message {
+	return Message{c, at, c.core.Ring.Header(at.Idx).Sizes}
+}
+
+// reject releases a message whose sizes do not fit, and says so.
+func (c *Consumer) reject(m Message) error {
+	if m.Release() != nil { // the sizes were of another message
+		c.core.CountLost(1)
+		return errTorn
+	}
+	r := c.ring.proto
+	return fmt.Errorf("message %d of ring %q claims %d payload and %d metadata bytes, slots hold %d and %d: %w",
+		m.Seq(), c.ring.name, m.sizes.Len(), m.sizes.MetaLen(), r.Bytes, r.MaxMeta, ErrCorrupt)
 }

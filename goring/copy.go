@@ -26,7 +26,7 @@ func (m Message) CopyTo(b []byte) int { return copyCached(b, m.Bytes()) }
 
 // CopyFrom makes b the message: its length is set, its bytes are copied. For messages of
 // 1 MiB and more it is faster than copy. Errors are those of SetLen.
-func (s *Slot) CopyFrom(b []byte) error {
+func (s Slot) CopyFrom(b []byte) error {
 	if err := s.SetLen(len(b)); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
@@ -85,8 +86,8 @@ func TestRow09And10CreatorsRace(t *testing.T) {
 
 // Row 26: with the slice out of the way, a wake that is lost is a hang.
 func TestRow26NoWakeIsLost(t *testing.T) {
-	defer func(old time.Duration) { slice = old }(slice)
-	slice = time.Hour
+	defer func(old time.Duration) { proto.Slice = old }(proto.Slice)
+	proto.Slice = time.Hour
 	there, back := newRing(t, Slots(2)), newRing(t, Slots(2))
 	p, c := produce(t, there), join(t, there, Wait(Park))
 	q, d := produce(t, back), join(t, back, Wait(Park))

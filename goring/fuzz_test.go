@@ -122,13 +122,10 @@ func (h *hostile) step() {
 	case 8:
 		h.p.Retract(uint64(h.next()))
 	case 9:
-		st := Stats{Slots: h.r.slots.count}
+		h.r.proto.Count()
 		if h.r.sb.Mode == layout.ModeQueue {
-			h.r.slots.countWords(&st, map[int][]uint64{})
-			h.r.slots.abortWriting(uint64(h.next() & 63))
-			h.r.slots.giveBack(uint64(h.next() & 63))
-		} else {
-			h.r.slots.countCursors(&st)
+			h.r.proto.GiveBack(uint64(h.next() & 63))
+			h.r.proto.GiveBack(uint64(h.next() & 63))
 		}
 	}
 }
@@ -165,7 +162,7 @@ func (h *hostile) batch() {
 		if uint64(len(b.At(k).Bytes())) > h.r.sb.SlotBytes {
 			h.t.Fatalf("a message of %d bytes, slots hold %d", len(b.At(k).Bytes()), h.r.sb.SlotBytes)
 		}
-		whole = whole && b.At(k).held()
+		whole = whole && b.At(k).Held()
 	}
 	if whole {
 		_ = b.Release()
@@ -180,7 +177,7 @@ func (h *hostile) release(end func(Message)) {
 	}
 	m := h.held[0]
 	h.held = h.held[1:]
-	if m.held() {
+	if m.Held() {
 		end(m)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"example.com/goring/internal/config"
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
@@ -27,7 +29,7 @@ func heapRing(t *testing.T, plan layout.Plan) *Ring {
 		t.Fatal(err)
 	}
 	r.control.Base = base
-	r.slots = newSlots(&r.sb, base, unsafe.Add(base, sb.DataOff), false)
+	r.proto = proto.NewRing(&r.sb, base, unsafe.Add(base, sb.DataOff), false)
 	return r
 }
 
@@ -46,15 +48,17 @@ func (r *Ring) heapConsumer(n int, s Strategy) *Consumer {
 }
 
 // waiting is how participants without a kernel lock wait.
-func waiting(s Strategy) *config { return &config{strategy: s, peerDeath: AwaitSuccessor} }
+func waiting(s Strategy) *config.Config {
+	return &config.Config{Strategy: proto.Strategy(s), Await: true}
+}
 
 // states draws the slots' states, one letter each; an aborted slot is an A.
 func (r *Ring) states() string {
-	b := make([]byte, r.slots.count)
+	b := make([]byte, r.proto.Slots)
 	for i := range b {
-		w := r.slots.header(uint64(i)).word.Load()
-		b[i] = "FWRT"[wordState(w)]
-		if wordAborted(w) {
+		w := r.proto.Header(uint64(i)).Word.Load()
+		b[i] = "FWRT"[proto.WordState(w)]
+		if proto.IsAborted(w) {
 			b[i] = 'A'
 		}
 	}

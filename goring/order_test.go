@@ -52,15 +52,15 @@ func disassemble(t *testing.T, goarch string) func(t *testing.T, function string
 func TestOrderOnArm64(t *testing.T) {
 	code := disassemble(t, "arm64")
 	for _, c := range []struct{ function, want, why string }{
-		{"goring.(*Producer).overwriting", "STLR LDAR", "WRITING, then the load that no store of the payload passes"},
-		{"goring.Message.pass", "STLRW LDAR", "overwrite: the private word, then the slot's"},
-		{"goring.Message.free", "STLR LDARW", "FREE, then the waiting flag"},
-		{"goring.WriteBatch.publish", "MOVD STLR MOVD STLR", "each header before its READY"},
-		{"goring.(*Producer).publish", "MOVD STP STLR LDARW", "the header before READY, and that before the waiting flag"},
-		{"goring.(*Producer).announce", "STLR LDARW", "head, then the waiting flag"},
+		{"proto.(*Producer).markWriting", "STLR LDAR", "WRITING, then the load that no store of the payload passes"},
+		{"goring.Message.Release", "STLRW LDAR", "overwrite: the private word, then the slot's"},
+		{"proto.(*Consumer).Release", "STLR LDARW", "FREE, then the waiting flag"},
+		{"proto.(*Producer).publishRun", "MOVD STLR MOVD STLR", "each header before its READY"},
+		{"proto.(*Producer).Publish", "MOVD STP STLR LDARW", "the header before READY, and that before the waiting flag"},
+		{"proto.(*Producer).announce", "STLR LDARW", "head, then the waiting flag"},
 		{"goring.(*Consumer).Read", "LDAR", "the word before the payload"},
-		{"goring.(*Consumer).take", "LDAR", "the same"},
-		{"goring.(*waiter).sleep", "LDARW STLRW", "the ticket, then the waiting flag, then the second look"},
+		{"proto.(*Consumer).TryTake", "LDAR", "the same"},
+		{"proto.(*Waiter).sleep", "LDARW STLRW", "the ticket, then the waiting flag, then the second look"},
 		{"cpu.Pause", "YIELD", "the hint of a spin loop"},
 	} {
 		t.Run(c.function, func(t *testing.T) {

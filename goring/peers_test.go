@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
@@ -42,7 +43,7 @@ func TestAConsumerLearnsThatItsProducerDied(t *testing.T) {
 	}
 	put(t, produce(t, r), 2, 3)
 	expect(t, c, 2, 3)
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v; a successor lives", err)
 	}
 }
@@ -64,7 +65,7 @@ func TestOnePeerThatLivesIsEnough(t *testing.T) {
 	r := newRing(t, Producers(2))
 	dead, _, c := produce(t, r), produce(t, r), join(t, r)
 	kill(t, dead.seat)
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 }
@@ -72,13 +73,13 @@ func TestOnePeerThatLivesIsEnough(t *testing.T) {
 func TestAPeerThatLeftOrNeverCameIsWaitedFor(t *testing.T) {
 	r := newRing(t)
 	c := join(t, r)
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("nobody has come yet: %v", err)
 	}
 	if err := produce(t, r).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("it has left: %v", err)
 	}
 }
@@ -90,7 +91,7 @@ func TestADeathBeforeOneJoinedIsNoAffairOfOnes(t *testing.T) {
 	kill(t, p.seat)
 	c := join(t, r)
 	expect(t, c, 0, 1)
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	successor, err := r.Producer(As("second"))
@@ -110,7 +111,7 @@ func TestAwaitSuccessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	kill(t, p.seat)
-	if _, err := c.Read(within(t, 3*slice)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Read(within(t, 3*proto.Slice)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	put(t, produce(t, r), 0, 1)
@@ -169,12 +170,12 @@ func TestEveryStrategyLearnsOfADeath(t *testing.T) {
 func TestASleeperTellsWhenItLastSleptOrWoke(t *testing.T) {
 	r := newRing(t)
 	c := join(t, r)
-	progress := r.seatWords(c.seat.number).progress
+	progress := r.proto.Seat(c.seat.number).Progress
 	joined := progress.Load()
 	if _, err := c.Read(within(t, 100*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if slept := progress.Load(); joined == 0 || slept <= joined || slept > monotonic() {
-		t.Fatalf("joined at %d, last slept or woke at %d, now is %d", joined, slept, monotonic())
+	if slept := progress.Load(); joined == 0 || slept <= joined || slept > proto.Monotonic() {
+		t.Fatalf("joined at %d, last slept or woke at %d, now is %d", joined, slept, proto.Monotonic())
 	}
 }

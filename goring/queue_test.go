@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
@@ -282,8 +283,8 @@ func TestUnreleasedMessageComesAgainToASuccessor(t *testing.T) {
 
 func TestSuccessorOfAPublisherWhoLeftAHole(t *testing.T) {
 	r := heapRing(t, bytesPlan(4, 1, 1))
-	r.slots.header(2).word.Store(readyWord(0)) // a peer published 2 before 0 and died
-	r.slots.header(1).word.Store(readyWord(0))
+	r.proto.Header(2).Word.Store(proto.ReadyWord(0)) // a peer published 2 before 0 and died
+	r.proto.Header(1).Word.Store(proto.ReadyWord(0))
 	p, c := r.heapProducer(1, Park), r.heapConsumer(1, Park)
 	wantStates(t, r, "FFFF")
 	check(t, p.TryWrite([]byte("a")))
@@ -393,7 +394,7 @@ func TestCorruptSizesAreAnErrorAndTheRingGoesOn(t *testing.T) {
 	sides(t, 3, func(t *testing.T, r *Ring, p *Producer, c *Consumer) {
 		for _, sizes := range []uint64{17, 0xffffffff, 1 << 32, 0xffff << 32} {
 			check(t, p.TryWrite([]byte("x")))
-			r.slots.header(c.pos.idx).sizes = sizes
+			r.proto.Header(c.core.Pos.Idx).Sizes = proto.Sizes(sizes)
 			_, err := c.TryRead()
 			wantErr(t, err, ErrCorrupt)
 			check(t, p.TryWrite([]byte("ok")))
@@ -410,9 +411,9 @@ func TestAWildHintDelaysButDoesNotHarm(t *testing.T) {
 	r := heapRing(t, bytesPlan(3, 2, 2))
 	p, c := r.heapProducer(1, Park), r.heapConsumer(1, Park)
 	for i := range 8 {
-		r.slots.putHint.Store(1 << 40)
+		r.proto.Word64(layout.OffPutHint).Store(1 << 40)
 		check(t, p.Write(bg, []byte{byte(i)}))
-		r.slots.takeHint.Store(1<<63 + 12345)
+		r.proto.Word64(layout.OffTakeHint).Store(1<<63 + 12345)
 		m, err := c.Read(bg)
 		check(t, err)
 		if m.Bytes()[0] != byte(i) {
@@ -426,7 +427,7 @@ func TestWildWordsNeverHangAWalk(t *testing.T) {
 	for _, w := range []uint64{1<<63 | 2, ^uint64(0), 7<<8 | 63<<2 | 2, 1<<8 | 1} {
 		sides(t, 3, func(t *testing.T, r *Ring, p *Producer, c *Consumer) {
 			for i := range uint64(3) {
-				r.slots.header(i).word.Store(w)
+				r.proto.Header(i).Word.Store(w)
 			}
 			ctx, cancel := context.WithTimeout(bg, 150*time.Millisecond)
 			defer cancel()

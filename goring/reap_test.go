@@ -37,9 +37,9 @@ func TestAWaitingConsumerGetsWhatADeadOneHadTaken(t *testing.T) {
 	if err != nil || m.Seq() != 0 || m.Redelivered() != 1 {
 		t.Fatalf("message %d, redelivered %d, %v; want message 0 again", m.Seq(), m.Redelivered(), err)
 	}
-	e := r.seatWords(dead.seat.number)
-	if e.state.Load() != layout.PartFree || e.flags.Load() != layout.PartDied {
-		t.Errorf("the dead one's seat has state %d and flags %d", e.state.Load(), e.flags.Load())
+	e := r.proto.Seat(dead.seat.number)
+	if e.State.Load() != layout.PartFree || e.Flags.Load() != layout.PartDied {
+		t.Errorf("the dead one's seat has state %d and flags %d", e.State.Load(), e.Flags.Load())
 	}
 }
 

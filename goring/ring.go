@@ -1,18 +1,3 @@
-// Package goring is a zero-copy, lock-free ring of messages in shared memory that
-// Go and Python programs attach to by name.
-//
-// A ring describes itself: what its messages are, how many slots it has, how many
-// producers and consumers may join. One process creates it, others open it, and
-// either end may be Go or Python:
-//
-//	r, err := goring.Create("frames", layout.Array[uint8](1080, 1920, 3))
-//	p, err := r.Producer()
-//	s, err := p.Reserve(ctx)   // a slot, in place
-//	render(s.Bytes())
-//	s.Commit()
-//
-// The bytes and the protocol are in spec/LAYOUT.md. Nobody needs a lock: a process
-// that is killed at any instant leaves a ring that its successor goes on with.
 package goring
 
 import (
@@ -23,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
@@ -34,27 +20,27 @@ type Ring struct {
 	fd   int
 	segment
 
-	slots   *slots
+	proto   *proto.Ring
 	control shm.Map
 	payload shm.Map
 
 	mu     sync.Mutex
-	users  int // seats that still need the mapping
+	users  int // seats and calls that still need the mapping
 	closed bool
+	// onClose ends a GPU ring whose memory this handle owns; nil on other rings.
+	onClose func()
 
 	reaping sync.Mutex // locks on fd are the same for all goroutines
-
-	export *gpuMemory // device memory that this handle owns
 }
 
-// segment is what a segment says of itself, checked.
+// segment is the checked description that a segment has of itself.
 type segment struct {
 	sb    layout.Superblock
 	info  layout.Info
 	block layout.GPUBlock // of a GPU ring
 }
 
-// attach validates the segment behind fd, which it owns from here on, and maps it.
+// attach validates the segment of descriptor fd and maps it. It owns fd from here on.
 func attach(name, path string, fd int) (*Ring, error) {
 	r := &Ring{name: name, path: path, fd: fd}
 	if err := r.load(); err != nil {
@@ -74,7 +60,7 @@ func (r *Ring) load() (err error) {
 	return r.mapSegment()
 }
 
-// inspect reads and checks what a segment says of itself.
+// inspect reads and checks the description that a segment has of itself.
 func inspect(fd int) (s segment, err error) {
 	size, err := shm.Size(fd)
 	if err != nil {
@@ -121,33 +107,29 @@ func (r *Ring) mapSegment() (err error) {
 	if r.control, err = shm.NewMap(r.fd, 0, whole); err != nil {
 		return err
 	}
-	r.slots = newSlots(&r.sb, r.control.Base, r.payload.Base, mirror)
-	first, last := r.seats(RoleConsumer)
-	for n := first; n <= last; n++ {
-		r.slots.readers = append(r.slots.readers, r.seatWords(n))
-	}
+	r.proto = proto.NewRing(&r.sb, r.control.Base, r.payload.Base, mirror)
 	return nil
 }
 
-// Name is the ring's name, "" when it is anonymous.
+// Name returns the ring's name, "" when it is anonymous.
 func (r *Ring) Name() string { return r.name }
 
-// Path is the ring's file, "" when it is anonymous.
+// Path returns the ring's file, "" when it is anonymous.
 func (r *Ring) Path() string { return r.path }
 
-// Info is what the ring says of itself.
+// Info returns the ring's description of its messages.
 func (r *Ring) Info() layout.Info { return r.info }
 
-// Superblock is the ring's geometry.
+// Superblock returns the ring's geometry.
 func (r *Ring) Superblock() layout.Superblock { return r.sb }
 
-// FD is the segment's file descriptor. It is the ring's: pass it to another
+// FD returns the segment's file descriptor. It is the ring's: pass it to another
 // process, but do not close it.
 func (r *Ring) FD() int { return r.fd }
 
 // Producer joins the ring as a producer. It fails with ErrBusy, naming the
-// holders, when no producer's seat is left. Options: [Wait], [As],
-// [OnPeerDeath].
+// holders, when no producer's seat is left, and with ErrFeature on a GPU ring, which package
+// goring/cuda joins. Options: [Wait], [As], [OnPeerDeath].
 func (r *Ring) Producer(opts ...Option) (*Producer, error) {
 	seat, c, err := r.join(RoleProducer, opts)
 	if err != nil {
@@ -157,8 +139,8 @@ func (r *Ring) Producer(opts ...Option) (*Producer, error) {
 }
 
 // Consumer joins the ring as a consumer. It fails with ErrBusy, naming the
-// holders, when no consumer's seat is left. Options: [Wait], [As],
-// [OnPeerDeath].
+// holders, when no consumer's seat is left, and with ErrFeature on a GPU ring, which package
+// goring/cuda joins. Options: [Wait], [As], [OnPeerDeath].
 func (r *Ring) Consumer(opts ...Option) (*Consumer, error) {
 	seat, c, err := r.join(RoleConsumer, opts)
 	if err != nil {
@@ -167,30 +149,51 @@ func (r *Ring) Consumer(opts ...Option) (*Consumer, error) {
 	return newConsumer(r, seat, c), nil
 }
 
-// Shutdown says that no more messages will come: producers are refused, consumers
-// take what is there and then see io.EOF. Call it when the producers are done. It
-// concerns every process and is not undone.
+// Shutdown ends the ring for every process: producers are refused with ErrShutdown, consumers
+// take the messages that are there and then see io.EOF. Call it when the producers are done. It
+// is not undone. It fails with os.ErrClosed after Close.
 func (r *Ring) Shutdown() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return fmt.Errorf("ring %q: %w", r.name, os.ErrClosed)
+	if err := r.acquire(); err != nil {
+		return err
 	}
-	s := r.slots
-	s.shutdown.Store(1)
-	s.dataEvent().Broadcast()
-	s.roomEvent().Broadcast()
-	return nil
+	r.proto.Shutdown()
+	return r.release()
+}
+
+// Reap repairs what dead participants left: their half-written messages are skipped, messages
+// that they had taken go to other consumers, their seats are free. It returns how many
+// participants it reaped. Every participant that waits does the same ten times a second or more;
+// a program that sees a peer die can save that time. It fails with os.ErrClosed after Close, and
+// on a file system without locks.
+func (r *Ring) Reap() (int, error) {
+	if err := r.acquire(); err != nil {
+		return 0, err
+	}
+	defer func() { _ = r.release() }()
+	r.reaping.Lock()
+	defer r.reaping.Unlock()
+	n, err := r.proto.ReapDead(r.fd, 0)
+	if err != nil {
+		err = fmt.Errorf("ring %q: %w", r.name, err)
+	}
+	return n, err
 }
 
 // Close detaches this handle. The ring stays, with all that is in it; see Unlink.
-// Producers and consumers of this handle go on until they are closed, too.
+// Producers and consumers of this handle go on until they are closed, too. Closing twice does
+// nothing.
 //
 // The handle that made a GPU ring in device memory owns that memory, which goes with it: the
-// ring is shut down, and Close waits up to two seconds for others to drain it and let go. When
-// they have not, the memory stays until this process ends.
+// ring is shut down, and Close waits up to two seconds for other processes to drain it and to close
+// the memory. When they have not, the memory stays until this process ends.
 func (r *Ring) Close() error {
-	r.letGo()
+	r.mu.Lock()
+	onClose := r.onClose
+	r.onClose = nil
+	r.mu.Unlock()
+	if onClose != nil {
+		onClose()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -200,20 +203,9 @@ func (r *Ring) Close() error {
 	return r.unmapUnused()
 }
 
-// letGo ends a GPU ring whose memory this handle owns.
-func (r *Ring) letGo() {
-	r.mu.Lock()
-	m := r.export
-	r.export = nil
-	r.mu.Unlock()
-	if m != nil {
-		m.closeExport()
-	}
-}
-
 // Unlink removes the ring's name if it still means this ring. Processes that are
-// attached go on; nobody new can open it. After Close it is os.ErrClosed; [Unlink] needs no
-// handle.
+// attached go on; no other process can open it any more. It fails with os.ErrClosed after Close
+// ([Unlink] needs no handle), and with ErrNotExist when the name is gone or means another ring.
 func (r *Ring) Unlink() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -229,7 +221,7 @@ func (r *Ring) Unlink() error {
 	return os.Remove(r.path)
 }
 
-// acquire keeps the mapping for a seat.
+// acquire keeps the mapping until release. It fails with os.ErrClosed after Close.
 func (r *Ring) acquire() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

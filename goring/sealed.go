@@ -1,36 +1,28 @@
 package goring
 
 import (
-	"errors"
 	"fmt"
 	"net"
 
 	"golang.org/x/sys/unix"
 
+	"example.com/goring/internal/config"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
 
-// ErrUnsealed: the segment can be truncated by any process that has it, under the feet of
-// those who read it.
-var ErrUnsealed = errors.New("segment is not sealed")
-
-// Sealed refuses, with ErrUnsealed, a ring that other processes could truncate. It is for
-// peers that are not trusted: see [Receive].
-func Sealed() Option {
-	return func(c *config) { c.note("Sealed", forOpenFD); c.sealed = true }
-}
-
-func (c *config) checkSeals(fd int) error {
-	if c.sealed && !shm.Sealed(fd) {
+// checkSeals refuses the segment of fd if it is unsealed and the options want a sealed one.
+func checkSeals(c *config.Config, fd int) error {
+	if c.Sealed && !shm.Sealed(fd) {
 		return fmt.Errorf("a peer that is not trusted could truncate it; rings made without a name are sealed: %w", ErrUnsealed)
 	}
 	return nil
 }
 
 // Send passes an anonymous ring through a Unix socket to a process that calls [Receive],
-// or goring.receive of Python. That one can read and write the ring, but not truncate it,
-// and no other process can reach it. Named rings, which cannot be sealed, are ErrUnsealed.
+// or goring.receive of Python. The receiver can read and write the ring but not truncate it,
+// and no other process can reach it. Named rings, which cannot be sealed, fail with ErrUnsealed; a
+// closed ring fails with os.ErrClosed.
 func (r *Ring) Send(conn *net.UnixConn) error {
 	if err := r.acquire(); err != nil {
 		return err
@@ -46,9 +38,10 @@ func (r *Ring) Send(conn *net.UnixConn) error {
 }
 
 // Receive attaches to the ring that a process passes with [Ring.Send], or Ring.send of
-// Python. What it receives is checked like any file: a peer that is not trusted cannot make
+// Python. The segment is checked like any file: a peer that is not trusted cannot make
 // this process read outside the ring or die of SIGBUS. It can still change payloads that
-// have been published: copy [Message.Bytes] before checking what must not change.
+// have been published: copy [Message.Bytes] before checking it. Receive fails with ErrForeign when
+// the peer sends something else, ErrUnsealed, and the errors of [Open].
 func Receive(conn *net.UnixConn) (*Ring, error) {
 	fd, err := receiveFD(conn)
 	if err != nil {

@@ -3,63 +3,57 @@ package goring
 import (
 	"fmt"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
-// Slot is a reserved slot. Fill Bytes, then Commit or Abort, once. It is a value
-// for one goroutine; it must not be used after Commit, Abort or the producer's
-// Close: that panics.
+// Slot is a reserved slot. Fill Bytes, then call Commit or Abort, once. One goroutine at a time
+// may use it. Using it after Commit, Abort or the producer's Close panics.
 //
-// It is small, and what is said about the message is kept in the producer, so that
-// nothing on the way to Commit waits for a copy of it.
+// It is a small value: the header of its message is kept in the producer, so that no step on the
+// way to Commit waits for a copy of it.
 type Slot struct {
 	p  *Producer
-	at position
+	at proto.Position
 }
 
-// draft is what goes into the header of the message that is being written.
-type draft struct {
-	sizes uint64 // len | meta_len << 32
-	tag   uint64
-}
-
-// Bytes is the whole payload of the slot, to be written in place. It may hold
-// bytes of an earlier message.
-//
-// On a GPU ring in device memory it panics, see [Slot.CopyFromHost]; on one in pinned host
-// memory ask [Slot.Vacated] first.
-func (s *Slot) Bytes() []byte {
-	if s.p.s.payload == nil {
+// Bytes returns the whole payload of the slot, to be written in place. It may hold
+// bytes of an earlier message. It panics when the payload is in device memory (see package
+// goring/cuda).
+func (s Slot) Bytes() []byte {
+	r := s.p.core.Ring
+	if r.InDevice() {
 		panic(inDevice)
 	}
-	return s.p.s.data(s.at.idx, s.p.s.bytes)
+	return r.Payload(s.at.Idx, r.Bytes)
 }
 
-// Seq is the message's number in the ring.
-func (s *Slot) Seq() uint64 { return s.at.number(s.p.s.count) }
+// Seq returns the message's number in the ring, from 0.
+func (s Slot) Seq() uint64 { return s.at.Number(s.p.core.Ring.Slots) }
 
 // SetTag sets the message's correlation id.
-func (s *Slot) SetTag(tag uint64) { s.draft("SetTag").tag = tag }
+func (s Slot) SetTag(tag uint64) { s.draft("SetTag").tag = tag }
 
-// SetLen says that only the first n bytes are the message. Without it the message
-// is as long as the slot. On rings of fixed items n must be the item's size.
-func (s *Slot) SetLen(n int) error {
-	if err := s.p.fits(n); err != nil {
-		return err
+// SetLen sets the message's length to the first n bytes of the slot. Without it the message
+// is as long as the slot. It fails with ErrTooLarge when the slot has fewer bytes, and on rings
+// of fixed items with ErrSchema when n is not the item's size.
+func (s Slot) SetLen(n int) error {
+	if !s.p.core.Ring.Fits(uint64(n)) {
+		return s.p.misfit(n)
 	}
 	s.setLen("SetLen", uint64(n))
 	return nil
 }
 
 // setLen leaves the length of the metadata alone.
-func (s *Slot) setLen(op string, n uint64) {
+func (s Slot) setLen(op string, n uint64) {
 	d := s.draft(op)
-	d.sizes = d.sizes&^0xffffffff | n
+	d.sizes = d.sizes.WithLen(n)
 }
 
 // SetMeta attaches v as metadata, encoded as msgpack. It fails with ErrTooLarge
-// when that takes more than the ring's MaxMeta bytes.
-func (s *Slot) SetMeta(v any) error {
+// when that takes more than the ring's MaxMeta bytes, and with the encoder's error.
+func (s Slot) SetMeta(v any) error {
 	b, err := layout.EncodeMeta(nil, v)
 	if err != nil {
 		return fmt.Errorf("metadata of type %T: %w", v, err)
@@ -67,22 +61,25 @@ func (s *Slot) SetMeta(v any) error {
 	return s.SetRawMeta(b)
 }
 
-// SetRawMeta attaches metadata that is msgpack already.
-func (s *Slot) SetRawMeta(b []byte) error {
-	if uint64(len(b)) > s.p.s.maxMeta {
-		return fmt.Errorf("metadata of %d bytes, ring %q has room for %d (see MaxMeta): %w", len(b), s.p.ring.name, s.p.s.maxMeta, ErrTooLarge)
+// SetRawMeta attaches metadata that is msgpack already. It fails with ErrTooLarge like SetMeta.
+func (s Slot) SetRawMeta(b []byte) error {
+	r := s.p.ring
+	if uint64(len(b)) > r.proto.MaxMeta {
+		return fmt.Errorf("metadata of %d bytes, ring %q has room for %d (see MaxMeta): %w", len(b), r.name, r.proto.MaxMeta, ErrTooLarge)
 	}
 	d := s.draft("SetRawMeta")
-	copy(s.p.s.meta(s.at.idx, uint64(len(b))), b)
-	d.sizes = d.sizes&0xffffffff | uint64(len(b))<<32
+	copy(r.proto.Meta(s.at.Idx, uint64(len(b))), b)
+	d.sizes = d.sizes.WithMetaLen(uint64(len(b)))
 	return nil
 }
 
-// SetTensor says what the payload of a tensor ring's message is: a C-contiguous
-// array. It sets the length, too.
-func (s *Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
-	if s.p.ring.sb.Kind != layout.KindTensor {
-		return fmt.Errorf("ring %q carries %s, not tensors: %w", s.p.ring.name, s.p.ring.sb.Kind, ErrSchema)
+// SetTensor describes the payload of a tensor ring's message, a C-contiguous array, and sets its
+// length. It fails with ErrSchema on other rings, and with ErrTooLarge when the array does not
+// fit the slot.
+func (s Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
+	r := s.p.ring
+	if r.sb.Kind != layout.KindTensor {
+		return fmt.Errorf("ring %q carries %s, not tensors: %w", r.name, r.sb.Kind, ErrSchema)
 	}
 	d, err := layout.NewTensorDesc(code, shape...)
 	if err != nil {
@@ -92,51 +89,41 @@ func (s *Slot) SetTensor(code layout.DTypeCode, shape ...int) error {
 	if err != nil {
 		return err
 	}
-	if n > s.p.s.bytes {
-		return fmt.Errorf("tensor %s%v of %d bytes, slots of ring %q hold %d: %w", code, shape, n, s.p.ring.name, s.p.s.bytes, ErrTooLarge)
+	if n > r.proto.Bytes {
+		return fmt.Errorf("tensor %s%v of %d bytes, slots of ring %q hold %d: %w", code, shape, n, r.name, r.proto.Bytes, ErrTooLarge)
 	}
 	s.setLen("SetTensor", n)
-	d.Put(s.p.s.tensor(s.at.idx))
+	d.Put(r.proto.Tensor(s.at.Idx))
 	return nil
 }
 
-// Commit publishes the message. On a GPU ring it is [Slot.CommitOn] the producer's own
-// stream; if the driver refuses, the message is aborted and the next Reserve says why.
-func (s *Slot) Commit() {
-	if s.p.gpu != nil {
-		s.commitDevice()
-		return
-	}
-	d := *s.draft("Commit")
-	s.p.bars &^= barOpen
-	s.p.publish(d)
+// Commit publishes the message.
+func (s Slot) Commit() {
+	d := s.draft("Commit")
+	s.p.closeSlot()
+	s.p.core.Publish(d.sizes, d.tag)
 }
 
 // Abort gives the slot back unpublished. On a ring of several producers the
 // number is used up and consumers skip it.
-func (s *Slot) Abort() {
+func (s Slot) Abort() {
 	s.draft("Abort")
-	p := s.p
-	p.bars &^= barOpen
-	p.untouch(s.at.idx)
-	if p.owner == 0 {
-		return
-	}
-	p.s.header(s.at.idx).word.Store(abortedWord(s.at.lap, p.owner))
-	p.committed(s.at.next(p.s.count))
+	s.p.closeSlot()
+	s.p.core.Abort()
 }
 
-// draft is the producer's, whose open reservation s must be. The caller's misuse
-// panics; a word that a peer changed is found by the consumer.
-func (s *Slot) draft(op string) *draft {
-	if s.p.bars&barOpen == 0 || s.at != s.p.pos {
+// draft returns the draft of the producer, whose open reservation s must be: misuse by the caller
+// panics. A consumer reports a word that a peer has changed.
+func (s Slot) draft(op string) *draft {
+	d := &s.p.draft
+	if s.at != d.at {
 		misuse(op)
 	}
-	return &s.p.draft
+	return d
 }
 
-// A constant: to panic with it costs Bytes nothing, and with a call it would not be compiled into its caller.
-const inDevice = "goring: the payload is in device memory: use DevicePtr, CopyFromHost or CopyToHost"
+// inDevice is a constant so that Bytes, which panics with it, is compiled into its caller.
+const inDevice = "goring: the payload is in device memory: use DevicePtr, CopyFromHost or CopyToHost of package goring/cuda"
 
 //go:noinline
 func misuse(op string) {

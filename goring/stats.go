@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/internal/shm"
 	"example.com/goring/layout"
 )
@@ -41,89 +42,56 @@ type Participant struct {
 	Lost   uint64   // overwrite, consumers: messages it was too slow for
 }
 
-// Stats looks at every slot word once.
+// Stats loads every slot word once. It fails with os.ErrClosed after Close, and on a file system
+// without locks.
 func (r *Ring) Stats() (Stats, error) {
 	if err := r.acquire(); err != nil {
 		return Stats{}, err
 	}
 	defer func() { _ = r.release() }()
-	st := Stats{Slots: r.slots.count, Shutdown: r.slots.shutdown.Load() != 0}
-	holds := map[int][]uint64{}
-	if r.sb.Mode == layout.ModeQueue {
-		r.slots.countWords(&st, holds)
-	} else {
-		r.slots.countCursors(&st)
+	c := r.proto.Count()
+	st := Stats{
+		Slots: r.proto.Slots, Published: c.Published, Released: c.Released,
+		Ready: c.Ready, Taken: c.Taken, Writing: c.Writing, Free: c.Free, Shutdown: r.proto.IsShutdown(),
 	}
-	return st, r.look(&st, holds)
-}
-
-// countWords counts the states of a queue's words, and what each seat holds.
-func (s *slots) countWords(st *Stats, holds map[int][]uint64) {
-	st.Published = s.firstUnwritten().number(s.count)
-	st.Released = s.firstUnreleased().number(s.count)
-	for i := range s.count {
-		w := s.header(i).word.Load()
-		switch n, owner := wordLap(w)*s.count+i, int(wordOwner(w)); wordState(w) {
-		case layout.StateFree:
-			st.Free++
-		case layout.StateWriting:
-			st.Writing++
-			holds[owner] = append(holds[owner], n)
-		case layout.StateReady:
-			st.Ready++
-		case layout.StateTaken:
-			st.Taken++
-			holds[owner] = append(holds[owner], n)
+	for n := 1; n <= r.proto.Seats(); n++ {
+		if !r.proto.Seat(n).InUse() {
+			continue
 		}
-	}
-}
-
-// countCursors counts what the slowest consumer of a broadcast ring has to read, or what
-// is left of an overwritten one.
-func (s *slots) countCursors(st *Stats) {
-	st.Published = s.head.Load()
-	if s.mode == layout.ModeOverwrite {
-		st.Ready = min(st.Published, s.count)
-		st.Free = s.count
-	} else {
-		st.Ready = min(st.Published-s.slowest(st.Published), s.count)
-		st.Free = s.count - st.Ready
-	}
-	st.Released = st.Published - st.Ready
-}
-
-// look adds the seats in use.
-func (r *Ring) look(st *Stats, holds map[int][]uint64) error {
-	for _, role := range []Role{RoleProducer, RoleConsumer} {
-		first, last := r.seats(role)
-		for n := first; n <= last; n++ {
-			seat := r.seatWords(n)
-			if seat.state.Load() != layout.PartInUse {
-				continue
-			}
-			// The ring's own description holds no seat, so every holder is seen.
-			alive, err := shm.Locked(r.fd, layout.LockBase+int64(n))
-			if err != nil {
-				return fmt.Errorf("ring %q: %w", r.name, err)
-			}
-			e := r.entry(n)
-			p := Participant{
-				Seat: n, Role: role, Name: e.Name, PID: int(e.PID), StartTime: e.StartTime, Joined: time.Unix(0, e.JoinedNS), Alive: alive, Holds: holds[n],
-			}
-			if seen := seat.progress.Load(); seen > 0 {
-				p.Quiet = max(time.Duration(monotonic()-seen), 1)
-			}
-			if role == RoleConsumer && r.sb.Mode != layout.ModeQueue {
-				p.Cursor, p.Lost = seat.cursor.Load(), seat.lost.Load()
-				p.Lag = st.Published - min(p.Cursor, st.Published)
-			}
-			st.Participants = append(st.Participants, p)
+		p, err := r.participantStats(n, c.Published)
+		if err != nil {
+			return st, fmt.Errorf("ring %q: %w", r.name, err)
 		}
+		p.Holds = c.Holds[n]
+		st.Participants = append(st.Participants, p)
 	}
-	return nil
+	return st, nil
 }
 
-// String is a line for people.
+// participantStats describes the holder of seat n of a ring that has published so many numbers.
+// SYNC progress load, cursor load
+func (r *Ring) participantStats(n int, published uint64) (Participant, error) {
+	// No seat is locked on the ring's own description, so every holder is seen.
+	alive, err := shm.Locked(r.fd, proto.LockOf(n))
+	if err != nil {
+		return Participant{}, err
+	}
+	e, seat := r.proto.Entry(n), r.proto.Seat(n)
+	p := Participant{
+		Seat: n, Role: RoleProducer, Name: e.Name, PID: int(e.PID), StartTime: e.StartTime,
+		Joined: time.Unix(0, e.JoinedNS), Alive: alive, Quiet: proto.Since(seat.Progress.Load()),
+	}
+	if n > r.sb.MaxProducers {
+		p.Role = RoleConsumer
+	}
+	if p.Role == RoleConsumer && r.sb.Mode != layout.ModeQueue {
+		p.Cursor, p.Lost = seat.Cursor.Load(), seat.Lost.Load()
+		p.Lag = published - min(p.Cursor, published)
+	}
+	return p, nil
+}
+
+// String returns a line for people.
 func (p Participant) String() string {
 	state := "alive"
 	if !p.Alive {

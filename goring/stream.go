@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
@@ -15,9 +16,6 @@ import (
 func (p *Producer) Writer(ctx context.Context) (io.Writer, error) {
 	if k := p.ring.sb.Kind; k != layout.KindBytes {
 		return nil, fmt.Errorf("ring %q carries %s, not bytes: %w", p.ring.name, k, ErrSchema)
-	}
-	if err := p.ring.onlyHost("a stream of bytes", "Write"); err != nil {
-		return nil, err
 	}
 	return &streamWriter{ctx, p}, nil
 }
@@ -29,7 +27,7 @@ type streamWriter struct {
 
 func (w *streamWriter) Write(b []byte) (n int, err error) {
 	for n < len(b) {
-		k := min(len(b)-n, int(w.p.s.bytes))
+		k := min(len(b)-n, int(w.p.ring.proto.Bytes))
 		if err := w.p.Write(w.ctx, b[n:n+k]); err != nil {
 			return n, err
 		}
@@ -45,11 +43,8 @@ func (c *Consumer) Reader(ctx context.Context) (io.Reader, error) {
 	if k := c.ring.sb.Kind; k != layout.KindBytes {
 		return nil, fmt.Errorf("ring %q carries %s, not bytes: %w", c.ring.name, k, ErrSchema)
 	}
-	if c.side == sideLossy {
+	if c.core.Discipline == proto.Overwrite {
 		return nil, fmt.Errorf("a stream over ring %q, whose producer overwrites, would have holes: %w", c.ring.name, ErrUnsupported)
-	}
-	if err := c.ring.onlyHost("a stream of bytes", "Read"); err != nil {
-		return nil, err
 	}
 	return &streamReader{ctx: ctx, c: c}, nil
 }

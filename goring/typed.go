@@ -78,7 +78,7 @@ func (p TypedProducer[T]) WriteAll(ctx context.Context, vs []T) (int, error) {
 type TypedSlot[T any] struct{ Slot }
 
 // Value is the T in the slot, to be filled in place. It may hold an earlier value.
-func (s *TypedSlot[T]) Value() *T { return valueIn[T](s.Bytes()) }
+func (s TypedSlot[T]) Value() *T { return valueIn[T](s.Bytes()) }
 
 // TypedConsumer takes values of T; see [Consumer].
 type TypedConsumer[T any] struct{ *Consumer }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 	_ "example.com/goring/pybridge/fast" // the data plane
 )
@@ -125,15 +126,22 @@ func UnlinkRing(ring int64) string {
 // the reference to the memory of a GPU ring, whose address gpu is.
 func Join(ring int64, role, as string) string {
 	return with(ring, func(r *goring.Ring) (any, error) {
-		number, ok := map[string]goring.Role{"producer": goring.RoleProducer, "consumer": goring.RoleConsumer}[role]
-		if !ok {
-			return nil, fmt.Errorf("role %q is neither producer nor consumer: %w", role, goring.ErrOption)
-		}
-		s, err := r.Join(number, as)
+		number, err := goring.ParseRole(role)
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"seat": s.Number(), "gpu": s.GPU(), "fd": s.Detach()}, nil
+		if _, ok := r.GPU(); ok {
+			s, err := cuda.Join(r, number, goring.As(as))
+			if err != nil {
+				return nil, err
+			}
+			return map[string]any{"seat": s.Number(), "gpu": s.GPU(), "fd": s.Detach()}, nil
+		}
+		s, err := r.Join(number, goring.As(as))
+		if err != nil {
+			return nil, err
+		}
+		return map[string]any{"seat": s.Number(), "gpu": 0, "fd": s.Detach()}, nil
 	})
 }
 

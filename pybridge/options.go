@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -110,31 +111,27 @@ func parseCreate(text string) (s layout.Schema, opts []goring.Option, err error)
 		}
 		opts = append(opts, goring.User(user))
 	}
-	return s, append(opts, in(o.Dir)...), nil
+	return s, append(opts, goring.Dir(o.Dir)), nil
 }
 
 // gpu are the options of a ring on a GPU, none for other rings.
 func (o *createOptions) gpu() (opts []goring.Option, err error) {
 	if o.Device != nil {
-		opts = append(opts, goring.CUDA(*o.Device), goring.ProbeWith(o.Prober...))
+		opts = append(opts, cuda.Device(*o.Device), cuda.ProbeWith(o.Prober...))
 	}
-	switch o.Memory {
-	case "":
-	case "device":
-		opts = append(opts, goring.CUDAMemory(layout.MemoryIPC))
-	case "host":
-		opts = append(opts, goring.CUDAMemory(layout.MemoryHost))
-	default:
-		return nil, fmt.Errorf("memory %q is neither device nor host: %w", o.Memory, goring.ErrOption)
+	if o.Memory != "" {
+		memory, err := layout.ParseMemory(o.Memory)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", goring.ErrOption, err)
+		}
+		opts = append(opts, cuda.Memory(memory))
 	}
-	switch o.Sync {
-	case "":
-	case "timeline":
-		opts = append(opts, goring.CUDASync(layout.SyncTimeline))
-	case "host":
-		opts = append(opts, goring.CUDASync(layout.SyncHost))
-	default:
-		return nil, fmt.Errorf("sync %q is neither timeline nor host: %w", o.Sync, goring.ErrOption)
+	if o.Sync != "" {
+		sync, err := layout.ParseSync(o.Sync)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", goring.ErrOption, err)
+		}
+		opts = append(opts, cuda.Sync(sync))
 	}
 	return opts, nil
 }
@@ -164,7 +161,7 @@ func parseOpen(text string) ([]goring.Option, error) {
 	if err := parse(text, &o); err != nil {
 		return nil, err
 	}
-	opts := in(o.Dir)
+	opts := []goring.Option{goring.Dir(o.Dir)}
 	if o.AllowGroup {
 		opts = append(opts, goring.AllowGroup())
 	}
@@ -174,13 +171,5 @@ func parseOpen(text string) ([]goring.Option, error) {
 func parseFind(text string) ([]goring.Option, error) {
 	var o findOptions
 	err := parse(text, &o)
-	return in(o.Dir), err
-}
-
-// in is the option for a folder, none for the default one.
-func in(dir string) []goring.Option {
-	if dir == "" {
-		return nil
-	}
-	return []goring.Option{goring.Dir(dir)}
+	return []goring.Option{goring.Dir(o.Dir)}, err
 }

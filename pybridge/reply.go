@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -27,8 +28,8 @@ var codes = []struct {
 }{
 	{goring.ErrExist, "exists"}, {goring.ErrNotExist, "not-found"}, {os.ErrClosed, "closed"},
 	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
-	{goring.ErrCUDAUnavailable, "cuda-unavailable"}, {goring.ErrWrongDevice, "wrong-device"},
-	{goring.ErrExporterGone, "gone"}, {goring.ErrVoided, "voided"}, {goring.ErrForked, "forked"},
+	{cuda.ErrUnavailable, "cuda-unavailable"}, {cuda.ErrWrongDevice, "wrong-device"},
+	{goring.ErrExporterGone, "gone"}, {cuda.ErrVoided, "voided"}, {cuda.ErrForked, "forked"},
 	{goring.ErrName, "name"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
 	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
 	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {goring.ErrUnsealed, "unsafe"}, {os.ErrPermission, "unsafe"},
@@ -49,7 +50,7 @@ func codeOf(err error) string {
 // refusal is the answer for an error.
 func refusal(err error) answer {
 	a := answer{Code: codeOf(err), Text: err.Error()}
-	var driver *goring.CUDAError
+	var driver *cuda.Error
 	if a.Code == "error" && errors.As(err, &driver) {
 		a.Code, a.Value = "cuda", map[string]any{"code": driver.Code, "name": driver.Name}
 	}

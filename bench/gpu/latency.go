@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -19,7 +20,7 @@ func latency(span time.Duration) (map[string]float64, error) {
 	back := there + "-back"
 	rings := make([]*goring.Ring, 0, 2)
 	for _, name := range []string{there, back} {
-		r, err := goring.Create(name, layout.Bytes(64), goring.CUDA(0), goring.Slots(2))
+		r, err := goring.Create(name, layout.Bytes(64), cuda.Device(0), goring.Slots(2))
 		if err != nil {
 			return nil, err
 		}
@@ -43,12 +44,12 @@ func latency(span time.Duration) (map[string]float64, error) {
 }
 
 func ping(there, back *goring.Ring, span time.Duration) (all []time.Duration, err error) {
-	p, err := there.Producer(goring.Wait(goring.Spin))
+	p, err := cuda.NewProducer(there, goring.Wait(goring.Spin))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = p.Close() }()
-	c, err := back.Consumer(goring.Wait(goring.Spin))
+	c, err := cuda.NewConsumer(back, goring.Wait(goring.Spin))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func ping(there, back *goring.Ring, span time.Duration) (all []time.Duration, er
 }
 
 // take reads a message from the device.
-func take(ctx context.Context, c *goring.Consumer, b []byte) error {
+func take(ctx context.Context, c *cuda.Consumer, b []byte) error {
 	m, err := c.Read(ctx)
 	if err != nil {
 		return err
@@ -92,11 +93,11 @@ func answer(names string) error {
 	if err != nil {
 		return err
 	}
-	c, err := in.Consumer(goring.Wait(goring.Spin))
+	c, err := cuda.NewConsumer(in, goring.Wait(goring.Spin))
 	if err != nil {
 		return err
 	}
-	p, err := out.Producer(goring.Wait(goring.Spin))
+	p, err := cuda.NewProducer(out, goring.Wait(goring.Spin))
 	if err != nil {
 		return err
 	}

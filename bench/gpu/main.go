@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -69,14 +70,14 @@ func measure(size int, span time.Duration) error {
 
 // bandwidths copies one message after another into a slot, bare, and then through the ring.
 func bandwidths(f *figures, size int, span time.Duration) (bare, ring float64, err error) {
-	r, err := goring.Create("", layout.Bytes(size), goring.CUDA(0), goring.Slots(4))
+	r, err := goring.Create("", layout.Bytes(size), cuda.Device(0), goring.Slots(4))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { _ = r.Close() }()
 	info, _ := r.GPU()
 	f.Device, f.Sync = info.Device, info.Sync.String()
-	source, err := goring.Create("", layout.Bytes(size), goring.CUDA(0), goring.Slots(2))
+	source, err := goring.Create("", layout.Bytes(size), cuda.Device(0), goring.Slots(2))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -95,32 +96,32 @@ type copier struct {
 	size    int
 	span    time.Duration
 	ring    *goring.Ring
-	p       *goring.Producer
-	c       *goring.Consumer
-	sp      *goring.Producer
+	p       *cuda.Producer
+	c       *cuda.Consumer
+	sp      *cuda.Producer
 	from    uint64
-	out, in goring.Stream
+	out, in cuda.Stream
 }
 
 func (b *copier) open(r, source *goring.Ring) (err error) {
 	b.ring = r
-	if b.p, err = r.Producer(); err != nil {
+	if b.p, err = cuda.NewProducer(r); err != nil {
 		return err
 	}
-	if b.c, err = r.Consumer(); err != nil {
+	if b.c, err = cuda.NewConsumer(r); err != nil {
 		return err
 	}
-	if b.sp, err = source.Producer(); err != nil {
+	if b.sp, err = cuda.NewProducer(source); err != nil {
 		return err
 	}
 	slot, err := b.sp.Reserve(context.Background()) // never committed: a buffer on the device
 	if err != nil {
 		return err
 	}
-	if b.out, err = r.NewStream(); err != nil {
+	if b.out, err = cuda.NewStream(r); err != nil {
 		return err
 	}
-	if b.in, err = r.NewStream(); err != nil {
+	if b.in, err = cuda.NewStream(r); err != nil {
 		return err
 	}
 	b.from, err = slot.DevicePtr(b.out)
@@ -172,7 +173,7 @@ func (b *copier) rate(step func() error) (float64, error) {
 			}
 		}
 		n += 16
-		if err := b.ring.Synchronize(b.out); err != nil {
+		if err := cuda.Synchronize(b.ring, b.out); err != nil {
 			return 0, err
 		}
 	}

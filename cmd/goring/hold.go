@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -38,9 +39,7 @@ most.`,
 			if err != nil {
 				return err
 			}
-			if f.dir != "" {
-				opts = append(opts, goring.Dir(f.dir))
-			}
+			opts = append(opts, goring.Dir(f.dir))
 			return holdRing(c.Context(), c.OutOrStdout(), names[0], schema, opts)
 		},
 	}
@@ -67,18 +66,16 @@ func (h *holding) ring() (layout.Schema, []goring.Option, error) {
 	if err != nil {
 		return schema, nil, err
 	}
-	opts := []goring.Option{goring.CUDA(h.device), goring.Slots(h.slots), goring.Mode(mode), goring.Producers(h.producers)}
+	opts := []goring.Option{cuda.Device(h.device), goring.Slots(h.slots), goring.Mode(mode), goring.Producers(h.producers)}
 	if h.consumers != 0 {
 		opts = append(opts, goring.Consumers(h.consumers))
 	}
-	switch h.sync {
-	case "":
-	case "timeline":
-		opts = append(opts, goring.CUDASync(layout.SyncTimeline))
-	case "host":
-		opts = append(opts, goring.CUDASync(layout.SyncHost))
-	default:
-		return schema, nil, fmt.Errorf("--sync is %q, want timeline or host", h.sync)
+	if h.sync != "" {
+		sync, err := layout.ParseSync(h.sync)
+		if err != nil {
+			return schema, nil, fmt.Errorf("--sync is %q, want timeline or host", h.sync)
+		}
+		opts = append(opts, cuda.Sync(sync))
 	}
 	return schema, opts, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 )
 
@@ -32,7 +33,7 @@ func main() {
 
 func run(frames int, python, with string) error {
 	name := fmt.Sprintf("gpu-example-%d", os.Getpid())
-	ring, err := goring.Create(name, layout.Array[float32](height, width), goring.CUDA(0), goring.Slots(4))
+	ring, err := goring.Create(name, layout.Array[float32](height, width), cuda.Device(0), goring.Slots(4))
 	if err != nil {
 		return err
 	}
@@ -57,12 +58,12 @@ func run(frames int, python, with string) error {
 func write(ring *goring.Ring, frames int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	p, err := ring.Producer()
+	p, err := cuda.NewProducer(ring)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	stream, err := ring.NewStream()
+	stream, err := cuda.NewStream(ring)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// Package cpu is instructions of the processor that Go has no names for.
+// Package cpu gives names to instructions of the processor that Go has none for.
 package cpu
 
 import (
@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Line is the bytes of a cache line, on most machines.
+// Line is the size of a cache line in bytes, on most machines.
 const Line = 64
 
-// PausesIn is about how many pauses take d: a pause takes 10 to 100 ns, by the core's make.
+// PausesIn returns about how many pauses take d. One takes 10 to 100 ns, by the core's make.
 func PausesIn(d time.Duration) int { return int(d / pauseTime()) }
 
-// pauseTime is how long a pause takes: the least of several tries, for the core may be taken
-// away in the middle of one.
+// pauseTime is how long a pause takes: the least of several tries, since the kernel may take the
+// core away during one.
 var pauseTime = sync.OnceValue(func() time.Duration {
 	const tries, pauses = 5, 64
 	best := time.Hour

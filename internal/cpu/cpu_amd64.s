@@ -6,14 +6,14 @@ TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE
 	RET
 
-// func Want(p unsafe.Pointer)
-TEXT ·Want(SB), NOSPLIT, $0-8
+// func Prefetch(p unsafe.Pointer)
+TEXT ·Prefetch(SB), NOSPLIT, $0-8
 	MOVQ       p+0(FP), AX
 	PREFETCHT0 (AX)
 	RET
 
-// func Own(p unsafe.Pointer, lines int)
-TEXT ·Own(SB), NOSPLIT, $0-16
+// func PrefetchW(p unsafe.Pointer, lines int)
+TEXT ·PrefetchW(SB), NOSPLIT, $0-16
 	MOVQ p+0(FP), AX
 	MOVQ lines+8(FP), CX
 next:

@@ -6,14 +6,14 @@ TEXT ·Pause(SB), NOSPLIT, $0-0
 	YIELD
 	RET
 
-// func Want(p unsafe.Pointer)
-TEXT ·Want(SB), NOSPLIT, $0-8
+// func Prefetch(p unsafe.Pointer)
+TEXT ·Prefetch(SB), NOSPLIT, $0-8
 	MOVD p+0(FP), R0
 	PRFM (R0), PLDL1KEEP
 	RET
 
-// func Own(p unsafe.Pointer, lines int)
-TEXT ·Own(SB), NOSPLIT, $0-16
+// func PrefetchW(p unsafe.Pointer, lines int)
+TEXT ·PrefetchW(SB), NOSPLIT, $0-16
 	MOVD p+0(FP), R0
 	MOVD lines+8(FP), R1
 next:

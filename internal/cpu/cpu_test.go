@@ -21,12 +21,12 @@ func TestPausesTakeAboutAsLongAsAsked(t *testing.T) {
 	}
 }
 
-func TestAskingChangesNothing(t *testing.T) {
+func TestPrefetchChangesNothing(t *testing.T) {
 	line := [2 * Line]byte{3: 7}
 	want := line
-	Want(unsafe.Pointer(&line))
-	Own(unsafe.Pointer(&line), 0)
-	Own(unsafe.Pointer(&line), 2)
+	Prefetch(unsafe.Pointer(&line))
+	PrefetchW(unsafe.Pointer(&line), 0)
+	PrefetchW(unsafe.Pointer(&line), 2)
 	if line != want {
 		t.Fatalf("the bytes are %v, want %v", line, want)
 	}

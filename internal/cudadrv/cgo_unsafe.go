@@ -52,7 +52,7 @@ func explain(op string, code int, errno error) error {
 	case C.GR_GPU_SMALLER:
 		return fmt.Errorf("%s: the handle opens less memory than the ring says it has", op)
 	case C.GR_GPU_MEMOPS:
-		return &Error{Op: op, Code: errorNotSupported, Name: "CUDA_ERROR_NOT_SUPPORTED", Text: "streams of this device do not write to and wait for registered memory", Hint: "use host synchronisation (CUDASync(layout.SyncHost))"}
+		return &Error{Op: op, Code: errorNotSupported, Name: "CUDA_ERROR_NOT_SUPPORTED", Text: "streams of this device do not write to and wait for registered memory", Hint: "use host synchronisation (cuda.Sync(cuda.HostSync))"}
 	}
 	var name, text *C.char
 	C.cudadrv_describe(C.int(code), &name, &text)
@@ -68,13 +68,13 @@ func explain(op string, code int, errno error) error {
 	case strings.HasPrefix(op, "cuIpc"):
 		e.Hint = ipcHint()
 	case strings.HasPrefix(op, "cuMemHostRegister"):
-		e.Hint = "this driver does not pin shared memory; use host synchronisation (CUDASync(layout.SyncHost)) and device memory"
+		e.Hint = "this driver does not pin shared memory; use host synchronisation (cuda.Sync(cuda.HostSync)) and device memory"
 	}
 	return e
 }
 
 func ipcHint() string {
-	const instead = "use pinned host memory (CUDAMemory(layout.MemoryHost)), which has the same functions"
+	const instead = "use pinned host memory (cuda.Memory(cuda.InHost)), which has the same functions"
 	if OnWSL() {
 		return "CUDA under WSL2 shares no device memory between processes; " + instead
 	}
@@ -128,17 +128,17 @@ func Version() (int, error) {
 	return int(v), err
 }
 
-func (w *Wish) c() C.cudadrv_wish {
+func (w *OpenParams) c() C.cudadrv_wish {
 	return C.cudadrv_wish{
 		fd: C.int(w.FD), ordinal: C.int(w.Ordinal), memory: C.uint32_t(w.Memory), sync: C.uint32_t(w.Sync),
-		create: C.bool(w.Create), queue: C.bool(w.Queue), slots: C.uint64_t(w.Slots), lanes: C.uint64_t(w.Lanes), stride: C.uint64_t(w.Stride),
+		create: C.bool(w.Create), queue: C.bool(w.Queue), slots: C.uint64_t(w.Slots), lanes: C.uint64_t(w.DoneCells), stride: C.uint64_t(w.Stride),
 		bytes: C.uint64_t(w.Bytes), gpu_off: C.uint64_t(w.GPUOff), gpu_size: C.uint64_t(w.GPUSize), data_off: C.uint64_t(w.DataOff),
 		handle: *(*C.gr_ipc)(unsafe.Pointer(&w.Handle)),
 	}
 }
 
 // Alloc makes w.Bytes of zeroed device memory; it sets w.Allocation and w.Handle.
-func Alloc(w *Wish) error {
+func Alloc(w *OpenParams) error {
 	c := w.c()
 	var base C.gr_deviceptr
 	if err := check("cuMemAlloc", C.cudadrv_alloc(&c, &base)); err != nil {
@@ -155,7 +155,7 @@ func Alloc(w *Wish) error {
 }
 
 // Free gives back what Alloc made, if no GPU was opened with it.
-func Free(w Wish) error {
+func Free(w OpenParams) error {
 	return check("cuMemFree", C.cudadrv_free(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation)))
 }
 
@@ -170,7 +170,7 @@ func Probe(handle [64]byte, device [16]byte, mark byte) error {
 }
 
 // TakeByte is the first byte of an allocation of this process, which it clears.
-func TakeByte(w Wish) (byte, error) {
+func TakeByte(w OpenParams) (byte, error) {
 	var b C.uchar
 	err := check("cuMemcpyDtoH", C.cudadrv_take_byte(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation), &b))
 	return byte(b), err
@@ -181,7 +181,7 @@ func TakeByte(w Wish) (byte, error) {
 type GPU struct{ g *C.gr_gpu }
 
 // Open opens the memory of a ring. The new GPU has one reference.
-func Open(w Wish) (*GPU, error) {
+func Open(w OpenParams) (*GPU, error) {
 	c := w.c()
 	var g *C.gr_gpu
 	var step *C.char
@@ -220,8 +220,8 @@ func (g *GPU) Payload(i, n uint64) []byte {
 
 func (s Stream) c() C.gr_stream { return *(*C.gr_stream)(unsafe.Pointer(&s)) }
 
-// OpenSlot lets what is enqueued on s from here on touch slot i, reserved for message h.
-func (g *GPU) OpenSlot(s Stream, i, h uint64) error {
+// AllowWrite lets what is enqueued on s from here on touch slot i, reserved for message h.
+func (g *GPU) AllowWrite(s Stream, i, h uint64) error {
 	return check("cuStreamWaitValue64", C.gr_gpu_open(g.g, s.c(), C.uint64_t(i), C.uint64_t(h)))
 }
 
@@ -247,7 +247,7 @@ func (g *GPU) Write(s Stream, i, h uint64, seat int, b []byte) error {
 }
 
 // Look lets what is enqueued on s from here on read slot i, of which claimed is claimed.
-func (g *GPU) Look(s Stream, i, claimed uint64) error {
+func (g *GPU) AllowRead(s Stream, i, claimed uint64) error {
 	return check("cuStreamWaitValue64", C.gr_gpu_look_at(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed)))
 }
 
@@ -257,13 +257,13 @@ func (g *GPU) CopyOut(s Stream, i, claimed uint64, b []byte) error {
 }
 
 // HandOn is a queue consumer's release of slot i behind what is on s.
-func (g *GPU) HandOn(s Stream, i uint64, seat int) error {
+func (g *GPU) ReleaseSlot(s Stream, i uint64, seat int) error {
 	return check("release on a stream", C.gr_gpu_release(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
 }
 
 // Advance says that a broadcast consumer's stream has come to cursor x.
-func (g *GPU) Advance(s Stream, lane uint64, seat int, x uint64) error {
-	return check("cuStreamWriteValue64", C.gr_gpu_advance(g.g, s.c(), C.uint64_t(lane), C.uint(seat), C.uint64_t(x)))
+func (g *GPU) Advance(s Stream, cell uint64, seat int, x uint64) error {
+	return check("cuStreamWriteValue64", C.gr_gpu_advance(g.g, s.c(), C.uint64_t(cell), C.uint(seat), C.uint64_t(x)))
 }
 
 // Order makes stream to wait for what is on from so far.

@@ -8,11 +8,12 @@
 package cudadrv
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"example.com/goring/layout"
 )
 
 //go:generate cp gpu.h ../../pybridge/fast/goring_gpu.h
@@ -70,14 +71,8 @@ type Device struct {
 	Name    string
 }
 
-// UUIDText is a device's UUID as nvidia-smi and CUDA_VISIBLE_DEVICES write it.
-func UUIDText(u [16]byte) string {
-	h := hex.EncodeToString(u[:])
-	return "GPU-" + strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
-}
-
-// Wish is what is to be opened. The segment has been checked.
-type Wish struct {
+// OpenParams is what is to be opened. The segment has been checked.
+type OpenParams struct {
 	FD         int // a description of its own, which the GPU closes
 	Ordinal    int
 	Memory     uint32 // as in the GPU block
@@ -85,7 +80,7 @@ type Wish struct {
 	Create     bool // try what attributes may be wrong about
 	Queue      bool
 	Slots      uint64
-	Lanes      uint64 // consumers' cells in broadcast
+	DoneCells  uint64 // consumers' cells in broadcast
 	Stride     uint64
 	Bytes      uint64 // of device memory
 	GPUOff     uint64
@@ -121,9 +116,9 @@ func Find(uuid [16]byte) (Device, error) {
 		if d.UUID == uuid {
 			return d, nil
 		}
-		own = append(own, fmt.Sprintf("%d %s (%s)", d.Ordinal, UUIDText(d.UUID), d.Name))
+		own = append(own, fmt.Sprintf("%d %s (%s)", d.Ordinal, layout.DeviceUUID(d.UUID), d.Name))
 	}
-	return Device{}, fmt.Errorf("%s is not among %s; CUDA_VISIBLE_DEVICES is %q: %w", UUIDText(uuid), strings.Join(own, ", "), os.Getenv("CUDA_VISIBLE_DEVICES"), ErrDevice)
+	return Device{}, fmt.Errorf("%s is not among %s; CUDA_VISIBLE_DEVICES is %q: %w", layout.DeviceUUID(uuid), strings.Join(own, ", "), os.Getenv("CUDA_VISIBLE_DEVICES"), ErrDevice)
 }
 
 // At is the device of that ordinal.

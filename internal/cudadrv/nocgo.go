@@ -21,19 +21,19 @@ func Devices() ([]Device, error) { return nil, unavailable() }
 func Version() (int, error) { return 0, unavailable() }
 
 // Alloc makes zeroed device memory and its handle.
-func Alloc(*Wish) error { return unavailable() }
+func Alloc(*OpenParams) error { return unavailable() }
 
 // Free gives back what Alloc made.
-func Free(Wish) error { return unavailable() }
+func Free(OpenParams) error { return unavailable() }
 
 // Probe opens a handle in this process.
 func Probe([64]byte, [16]byte, byte) error { return unavailable() }
 
 // TakeByte is the first byte of an allocation.
-func TakeByte(Wish) (byte, error) { return 0, unavailable() }
+func TakeByte(OpenParams) (byte, error) { return 0, unavailable() }
 
 // Open opens the memory of a ring.
-func Open(Wish) (*GPU, error) { return nil, unavailable() }
+func Open(OpenParams) (*GPU, error) { return nil, unavailable() }
 
 // There is no GPU here, so that none of these is ever called.
 
@@ -44,14 +44,14 @@ func (*GPU) References() int                                           { return 
 func (*GPU) Abandon()                                                  {}
 func (*GPU) Slot(uint64) uint64                                        { return 0 }
 func (*GPU) Payload(uint64, uint64) []byte                             { return nil }
-func (*GPU) OpenSlot(Stream, uint64, uint64) error                     { return unavailable() }
+func (*GPU) AllowWrite(Stream, uint64, uint64) error                   { return unavailable() }
 func (*GPU) CopyIn(Stream, uint64, uint64, []byte) error               { return unavailable() }
 func (*GPU) CopyInDevice(Stream, uint64, uint64, uint64, uint64) error { return unavailable() }
 func (*GPU) Commit(Stream, uint64, int) error                          { return unavailable() }
 func (*GPU) Write(Stream, uint64, uint64, int, []byte) error           { return unavailable() }
-func (*GPU) Look(Stream, uint64, uint64) error                         { return unavailable() }
+func (*GPU) AllowRead(Stream, uint64, uint64) error                    { return unavailable() }
 func (*GPU) CopyOut(Stream, uint64, uint64, []byte) error              { return unavailable() }
-func (*GPU) HandOn(Stream, uint64, int) error                          { return unavailable() }
+func (*GPU) ReleaseSlot(Stream, uint64, int) error                     { return unavailable() }
 func (*GPU) Advance(Stream, uint64, int, uint64) error                 { return unavailable() }
 func (*GPU) Order(Stream, Stream) error                                { return unavailable() }
 func (*GPU) Synchronize(Stream) error                                  { return unavailable() }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 )
 
 func main() {
@@ -76,12 +77,12 @@ func pattern(b []byte, tag uint64) {
 }
 
 func produce(ctx context.Context, ring *goring.Ring, count uint64, s sabotage) error {
-	p, err := ring.Producer(goring.OnPeerDeath(goring.AwaitSuccessor))
+	p, err := cuda.NewProducer(ring, goring.OnPeerDeath(goring.AwaitSuccessor))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	stream, err := ring.NewStream()
+	stream, err := cuda.NewStream(ring)
 	if err != nil {
 		return err
 	}
@@ -106,17 +107,17 @@ func produce(ctx context.Context, ring *goring.Ring, count uint64, s sabotage) e
 }
 
 func relay(ctx context.Context, ring, to *goring.Ring, count uint64, s sabotage) error {
-	c, err := ring.Consumer(goring.OnPeerDeath(goring.AwaitSuccessor))
+	c, err := cuda.NewConsumer(ring, goring.OnPeerDeath(goring.AwaitSuccessor))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	p, err := to.Producer(goring.OnPeerDeath(goring.AwaitSuccessor))
+	p, err := cuda.NewProducer(to, goring.OnPeerDeath(goring.AwaitSuccessor))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	stream, err := ring.NewStream()
+	stream, err := cuda.NewStream(ring)
 	if err != nil {
 		return err
 	}
@@ -146,12 +147,12 @@ func relay(ctx context.Context, ring, to *goring.Ring, count uint64, s sabotage)
 }
 
 func consume(ctx context.Context, ring *goring.Ring, count uint64, s sabotage) error {
-	c, err := ring.Consumer(goring.OnPeerDeath(goring.AwaitSuccessor))
+	c, err := cuda.NewConsumer(ring, goring.OnPeerDeath(goring.AwaitSuccessor))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	stream, err := ring.NewStream()
+	stream, err := cuda.NewStream(ring)
 	if err != nil {
 		return err
 	}
@@ -170,14 +171,14 @@ func consume(ctx context.Context, ring *goring.Ring, count uint64, s sabotage) e
 		s.forget(m.Seq())
 		pattern(want, m.Tag())
 		switch k, err := m.CopyToHost(got, stream); {
-		case errors.Is(err, goring.ErrVoided):
+		case errors.Is(err, cuda.ErrVoided):
 			void++
 		case err != nil:
 			return err
 		case !bytes.Equal(got[:k], want[:k]):
 			wrong++
 		}
-		if err := m.ReleaseOn(stream); err != nil && !errors.Is(err, goring.ErrVoided) {
+		if err := m.ReleaseOn(stream); err != nil && !errors.Is(err, cuda.ErrVoided) {
 			return err
 		}
 		if time.Since(said) > 50*time.Millisecond {

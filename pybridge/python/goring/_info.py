@@ -21,7 +21,7 @@ class Gpu:
     Attributes
     ----------
     memory : str
-        "device": in the device's memory; "pinned host": in the segment, which devices reach
+        "device": in the device's memory; "host": pinned memory in the segment, which devices reach
         over the bus.
     sync : str
         "timeline": streams wait for each other; "host": the host waits for its stream before it

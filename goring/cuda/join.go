@@ -1,0 +1,181 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/goring/goring"
+	"example.com/goring/internal/config"
+	"example.com/goring/internal/cudadrv"
+	"example.com/goring/internal/shm"
+	"example.com/goring/layout"
+)
+
+// member is one participant's use of a GPU ring's memory. It is the [config.Member] of this
+// package.
+type member struct {
+	*memory
+	stream Stream // the participant's own
+}
+
+// BeforeCursor claims the done cell of a broadcast consumer before its cursor is stored. A context
+// that is gone must not hold the other participants up: the claim is completed instead.
+func (m *member) BeforeCursor(seat int, next uint64) {
+	cell, k := m.ring.DoneCell(seat)
+	if err := m.Advance(m.stream, k, seat, next); err != nil {
+		cell.Claim(next)
+	}
+}
+
+// Leave gives the reference of the participant back.
+func (m *member) Leave() { m.unref() }
+
+// on returns the stream that a call means.
+func (m *member) on(stream Stream) Stream {
+	if stream == 0 {
+		return m.stream
+	}
+	return stream
+}
+
+// admit opens the memory of r and returns the options of a participant that may use it.
+func admit(r *goring.Ring, opts []goring.Option) (*member, []goring.Option, error) {
+	if sb := r.Superblock(); !sb.GPU() {
+		return nil, nil, notOnGPU(r)
+	}
+	memory, err := openMemory(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &member{memory: memory}
+	join := func(c *config.Config) {
+		c.Member = m
+		if m.stream = Stream(c.Stream); m.stream == 0 {
+			m.stream = LegacyStream
+		}
+	}
+	return m, append(slices.Clone(opts), join), nil
+}
+
+// Seat is the seat of a data plane of another language; see [goring.Seat].
+type Seat struct {
+	*goring.Seat
+	m *member
+}
+
+// Join is [goring.Ring.Join] for a GPU ring. Errors are those of [NewProducer].
+func Join(r *goring.Ring, role goring.Role, opts ...goring.Option) (Seat, error) {
+	m, opts, err := admit(r, opts)
+	if err != nil {
+		return Seat{}, err
+	}
+	seat, err := r.Join(role, opts...)
+	if err != nil {
+		m.unref()
+		return Seat{}, err
+	}
+	return Seat{seat, m}, nil
+}
+
+// GPU returns the address of the gr_gpu (include/goring/gpu.h) of the ring, with a reference for
+// the caller.
+func (s Seat) GPU() uintptr {
+	s.m.Reference()
+	return s.m.Address()
+}
+
+// openMemory returns the ring's memory in this process, with a reference for the caller.
+func openMemory(r *goring.Ring) (*memory, error) {
+	memories.Lock()
+	defer memories.Unlock()
+	m := memories.byRing[r.Superblock().UUID]
+	if m != nil && m.ring.Gone() {
+		return nil, fmt.Errorf("ring %q: %w", r.Name(), ErrExporterGone)
+	}
+	if m == nil {
+		var err error
+		if m, err = importMemory(r); err != nil {
+			return nil, fmt.Errorf("ring %q: %w", r.Name(), err)
+		}
+	}
+	m.Reference()
+	return m, nil
+}
+
+// importMemory opens the memory of a ring that another process made. It makes the checks of
+// section 11 of the spec in their order.
+func importMemory(r *goring.Ring) (*memory, error) {
+	if err := cudadrv.Ready(); err != nil {
+		return nil, err
+	}
+	sb := r.Superblock()
+	b, err := readBlock(r.FD(), &sb)
+	if err != nil {
+		return nil, err
+	}
+	if b.Memory == layout.MemoryVMM {
+		return nil, fmt.Errorf("memory shared as a VMM descriptor, which this version lacks: %w", goring.ErrFeature)
+	}
+	ordinal, err := ordinalOf(&b)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := shm.Reopen(r.FD())
+	if err != nil {
+		return nil, err
+	}
+	if b.Memory == InDevice {
+		if err := checkExporter(r, &b, lock); err != nil {
+			_ = unix.Close(lock)
+			return nil, err
+		}
+	}
+	g, err := cudadrv.Open(openParams(&sb, &b, lock, ordinal))
+	if err != nil {
+		return nil, err
+	}
+	m, err := register(r.FD(), r.Name(), sb, b, g)
+	if err != nil {
+		g.Release()
+	}
+	return m, err
+}
+
+// readBlock reads and checks the GPU block of the segment fd.
+func readBlock(fd int, sb *layout.Superblock) (layout.GPUBlock, error) {
+	b := make([]byte, layout.GPUBlockSize)
+	if _, err := unix.Pread(fd, b, int64(sb.GPUOff)); err != nil {
+		return layout.GPUBlock{}, fmt.Errorf("read the GPU block: %w", err)
+	}
+	return sb.ParseGPU(b)
+}
+
+// ordinalOf returns the ordinal of the ring's device in this process. Any device reaches pinned
+// host memory.
+func ordinalOf(b *layout.GPUBlock) (int, error) {
+	d, err := cudadrv.Find(b.Device)
+	if err != nil && b.Memory == InHost && errors.Is(err, cudadrv.ErrDevice) {
+		return 0, nil
+	}
+	return d.Ordinal, err
+}
+
+// checkExporter returns an error unless the owner of the memory lives. It takes the importers'
+// lock on the description lock first, so that the owner does not free the memory from here on.
+func checkExporter(r *goring.Ring, b *layout.GPUBlock, lock int) error {
+	if bootID() != b.Boot {
+		return fmt.Errorf("it was made before this machine was started: %w", ErrExporterGone)
+	}
+	if ok, err := shm.TryShare(lock, layout.LockBase+layout.LockImporters); err != nil {
+		return err
+	} else if !ok {
+		return fmt.Errorf("its owner, pid %d, is closing it: %w", b.Exporter, ErrExporterGone)
+	}
+	if info, _ := r.GPU(); info.Gone {
+		return fmt.Errorf("its owner, pid %d, has ended; make the ring anew, or have a program own it that lasts (goring gpu-hold): %w", b.Exporter, ErrExporterGone)
+	}
+	return nil
+}
