@@ -203,7 +203,7 @@ def build(into: Path) -> dict[str, list[str]]:
     subprocess.run(["go", "build", "-o", into / "gopeer", "./interop_tests/gopeer"], **run)
     sources = sorted((HERE / "cpeer").glob("*.c"))
     flags = "-std=gnu11 -O2 -Wall -Wextra -Werror -pthread".split()
-    include = ["-I", root / "pybridge" / "fast"]
+    include = ["-I", root / "include"]
     subprocess.run([*MACHINE.cc, *flags, *include, "-o", into / "cpeer", *sources], **run)
     return {
         "go": [*MACHINE.start, str(into / "gopeer")],

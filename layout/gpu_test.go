@@ -41,7 +41,7 @@ func TestGPURingRoundTrip(t *testing.T) {
 
 func TestGPUPlansThatCannotBe(t *testing.T) {
 	for value, change := range map[string]func(p *Plan){
-		"memory is device-vmm":   func(p *Plan) { p.Memory = MemoryVMM },
+		"memory is device-vmm":     func(p *Plan) { p.Memory = MemoryVMM },
 		"memory is Memory(9)":      func(p *Plan) { p.Memory = 9 },
 		"placement is inline, wan": func(p *Plan) { p.Placement = PlaceInline },
 	} {

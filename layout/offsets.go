@@ -148,12 +148,14 @@ const (
 	GPUOffHandle     = 64
 	GPUHandleSize    = 64
 	GPUOffSocket     = 128
-	GPUSocketSize    = 108
 	GPUOffCRC        = 508
 
 	GPUOffState = 512
 	GPUGone     = 1 // bits of the state: the memory's owner died or is closing,
 	GPUEarly    = 2 // and had not shut the ring down before
+
+	// GPUOffScratch is 64 bytes in which the creator tries whether streams write to such memory.
+	GPUOffScratch = 576
 
 	GPUOffCells    = 640
 	GPUCellSize    = 64

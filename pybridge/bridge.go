@@ -15,7 +15,7 @@ import (
 	"example.com/goring/goring"
 	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
-	_ "example.com/goring/pybridge/fast" // the data plane
+	_ "example.com/goring/pybridge/core" // the data plane
 )
 
 // Create makes a ring and attaches to it; name "" makes an anonymous one. options is

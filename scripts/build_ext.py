@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build the shared library of the Python package: gopy's classes and the C module `_fast`.
+"""Build the shared library of the Python package: gopy's classes and the C module `_core`.
 
     python scripts/build_ext.py            build beside the Python sources, for work in the tree
     python scripts/build_ext.py --cflags   print CGO_CFLAGS, for go vet and friends on that C code
@@ -68,6 +68,7 @@ def _digest():
     in_module = "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}"
     folders = _run("go", "list", "-deps", "-f", in_module, PACKAGE).split()
     sources = [ROOT / "go.mod", ROOT / "go.sum", Path(__file__)]
+    sources += sorted((ROOT / "include/goring").glob("*.h"))
     for folder in sorted(folders):
         files = (f for f in Path(folder).iterdir() if f.suffix in {".go", ".c", ".h", ".s"})
         sources += sorted(f for f in files if not f.name.endswith("_test.go"))

@@ -25,7 +25,7 @@ if ! command -v clang >/dev/null; then
 fi
 for harness in segment attach; do
 	program=build/fuzz/fuzz_$harness log=build/fuzz/$harness.log
-	clang -std=gnu11 -O1 -g -I pybridge/fast -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	clang -std=gnu11 -O1 -g -I include -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		-o "$program" "interop_tests/fuzz/fuzz_$harness.c"
 	tar -C build/fuzz -xzf "interop_tests/fuzz/corpus/$harness.tar.gz"
 	nice "$program" -max_total_time="$seconds" -max_len=300 -timeout=5 -artifact_prefix="build/fuzz/$harness-" \

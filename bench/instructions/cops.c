@@ -1,6 +1,6 @@
 /* cops.c: cops NAME=FD.. does each operation of the C header a few times between two marks on
  * the rings with those descriptors, for count.c, and prints what it did between them. */
-#include "goring_attach.h"
+#include "goring/attach.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -20,41 +20,41 @@ static void require(bool good, const char *what) {
 static void nothing(void) {}
 static void put(void) {
 	for (int k = 0; k < TIMES; k++) {
-		require(!gr_is_shutdown(p.r) && gr_reserve(&p, true), "no room");
+		require(!gr_is_shutdown(p.r) && gr_try_reserve(&p, true), "no room");
 		memcpy(gr_payload(p.r, p.pos.idx), row, sizeof row);
-		gr_commit(&p, sizeof row, 0, 0);
+		gr_publish(&p, sizeof row, 0, 0);
 	}
 }
 static void get(void) {
 	for (int k = 0; k < TIMES; k++) {
 		gr_pos at;
-		require(gr_take(&c, true, &at) && gr_sane(c.r, gr_slot(c.r, at.idx)->sizes), "no message");
+		require(gr_try_take(&c, true, &at) && gr_sizes_fit(c.r, gr_slot(c.r, at.idx)->sizes), "no message");
 		sum += *gr_payload(c.r, at.idx);
-		require(gr_holding(&c, at), "not held");
-		gr_let_go(&c, at, 1);
+		require(gr_is_held_any(&c, at), "not held");
+		gr_release_any(&c, at, 1);
 	}
 }
 static void put_run(void) {
 	gr_pos at = p.pos;
-	require(gr_reserve(&p, true), "no room");
+	require(gr_try_reserve(&p, true), "no room");
 	require(gr_reserve_run(&p, TIMES) == TIMES, "no room");
 	gr_pos x = at;
 	for (int k = 0; k < TIMES; k++, x = gr_next(p.r, x)) {
 		memcpy(gr_payload(p.r, x.idx), row, sizeof row);
 		gr_describe(gr_slot(p.r, x.idx), sizeof row, 0, 0, 0);
 	}
-	gr_commit_run(&p, TIMES);
+	gr_publish_run(&p, TIMES);
 }
 static void get_run(void) {
 	gr_pos at, x;
-	require(gr_take(&c, true, &at), "no message");
+	require(gr_try_take(&c, true, &at), "no message");
 	x = at;
 	for (int k = 0; k < TIMES; k++, x = gr_next(c.r, x)) {
 		require(!k || gr_take_next(&c), "no message");
-		require(gr_sane(c.r, gr_slot(c.r, x.idx)->sizes), "not sane");
+		require(gr_sizes_fit(c.r, gr_slot(c.r, x.idx)->sizes), "not sane");
 		sum += *gr_payload(c.r, x.idx);
 	}
-	gr_let_go(&c, at, TIMES);
+	gr_release_any(&c, at, TIMES);
 }
 static const struct { const char *name; void (*run)(void); } ops[] = {{"write", put}, {"read, release", get}, {"write 16", put_run}, {"read 16", get_run}};
 enum { OPS = sizeof ops / sizeof *ops };

@@ -21,7 +21,7 @@ import goring
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-FAST = ROOT / "pybridge/fast"
+INCLUDE = ROOT / "include"
 TIMES = 16  # operations between two marks, as in goops, cops.c and pyops.py
 EMPTY = "nothing"
 
@@ -52,7 +52,7 @@ def build(folder: Path, *, go: tuple[str, ...] = (), include: Path | None = None
     """Build count, goops and cops; go: more flags, include: a folder of headers to prefer."""
     cc = os.environ.get("CC", "cc")
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
-    headers = [f"-I{d}" for d in (include, FAST) if d]
+    headers = [f"-I{d}" for d in (include, INCLUDE) if d]
     for source, more in (("count", []), ("cops", headers)):
         if source == "count" and why_not():
             continue

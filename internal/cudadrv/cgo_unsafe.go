@@ -3,7 +3,7 @@
 package cudadrv
 
 /*
-#cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra
+#cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -I${SRCDIR}/../../include
 #cgo LDFLAGS: -ldl -lpthread
 #include "cudadrv.h"
 
@@ -128,10 +128,10 @@ func Version() (int, error) {
 	return int(v), err
 }
 
-func (w *OpenParams) c() C.cudadrv_wish {
-	return C.cudadrv_wish{
+func (w *OpenParams) c() C.cudadrv_params {
+	return C.cudadrv_params{
 		fd: C.int(w.FD), ordinal: C.int(w.Ordinal), memory: C.uint32_t(w.Memory), sync: C.uint32_t(w.Sync),
-		create: C.bool(w.Create), queue: C.bool(w.Queue), slots: C.uint64_t(w.Slots), lanes: C.uint64_t(w.DoneCells), stride: C.uint64_t(w.Stride),
+		create: C.bool(w.Create), queue: C.bool(w.Queue), slots: C.uint64_t(w.Slots), done_cells: C.uint64_t(w.DoneCells), stride: C.uint64_t(w.Stride),
 		bytes: C.uint64_t(w.Bytes), gpu_off: C.uint64_t(w.GPUOff), gpu_size: C.uint64_t(w.GPUSize), data_off: C.uint64_t(w.DataOff),
 		handle: *(*C.gr_ipc)(unsafe.Pointer(&w.Handle)),
 	}
@@ -222,7 +222,7 @@ func (s Stream) c() C.gr_stream { return *(*C.gr_stream)(unsafe.Pointer(&s)) }
 
 // AllowWrite lets what is enqueued on s from here on touch slot i, reserved for message h.
 func (g *GPU) AllowWrite(s Stream, i, h uint64) error {
-	return check("cuStreamWaitValue64", C.gr_gpu_open(g.g, s.c(), C.uint64_t(i), C.uint64_t(h)))
+	return check("cuStreamWaitValue64", C.gr_gpu_allow_write(g.g, s.c(), C.uint64_t(i), C.uint64_t(h)))
 }
 
 // CopyIn copies b into slot i, reserved for message h. b may be used again at once.
@@ -248,17 +248,17 @@ func (g *GPU) Write(s Stream, i, h uint64, seat int, b []byte) error {
 
 // Look lets what is enqueued on s from here on read slot i, of which claimed is claimed.
 func (g *GPU) AllowRead(s Stream, i, claimed uint64) error {
-	return check("cuStreamWaitValue64", C.gr_gpu_look_at(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed)))
+	return check("cuStreamWaitValue64", C.gr_gpu_allow_read(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed)))
 }
 
 // CopyOut copies the first bytes of slot i into b and waits for them.
 func (g *GPU) CopyOut(s Stream, i, claimed uint64, b []byte) error {
-	return check("cuMemcpyDtoHAsync", C.gr_gpu_copy_out_at(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b))))
+	return check("cuMemcpyDtoHAsync", C.gr_gpu_copy_out(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b))))
 }
 
 // HandOn is a queue consumer's release of slot i behind what is on s.
 func (g *GPU) ReleaseSlot(s Stream, i uint64, seat int) error {
-	return check("release on a stream", C.gr_gpu_release(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
+	return check("release on a stream", C.gr_gpu_release_slot(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
 }
 
 // Advance says that a broadcast consumer's stream has come to cursor x.

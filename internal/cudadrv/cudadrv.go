@@ -1,7 +1,7 @@
 // Package cudadrv is the CUDA driver as GPU rings need it: found with dlopen at the first
 // use, so that nothing is linked and machines without a GPU pay nothing; the memory of a
 // ring, allocated or opened from another process; and the device steps of the protocol
-// (gpu.h, spec/LAYOUT.md section 11), one crossing into C each.
+// (goring/gpu.h, spec/LAYOUT.md section 11), one crossing into C each.
 //
 // A build without cgo, or with the tag goring_nocuda, has the same functions, which all
 // answer ErrUnavailable.
@@ -15,8 +15,6 @@ import (
 
 	"example.com/goring/layout"
 )
-
-//go:generate cp gpu.h ../../pybridge/fast/goring_gpu.h
 
 var (
 	// ErrUnavailable: this process has no CUDA driver or no device.

@@ -10,7 +10,7 @@
 
 #include "cudadrv.h"
 
-enum { REGISTER_PORTABLE = 1, REGISTER_DEVICEMAP = 2, IPC_LAZY_PEER_ACCESS = 1, CELLS = 640, STATE = 512, SCRATCH = 576 };
+enum { REGISTER_PORTABLE = 1, REGISTER_DEVICEMAP = 2, IPC_LAZY_PEER_ACCESS = 1 };
 
 typedef struct {
 	gr_gpu gpu; /* first: others see only this */
@@ -46,7 +46,7 @@ int cudadrv_memory(int ordinal, uint64_t *unused, uint64_t *total) {
 	return error;
 }
 /* The primary context is retained until cudadrv_free: memory lives no longer than its context. */
-int cudadrv_alloc(cudadrv_wish *w, gr_deviceptr *base) {
+int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base) {
 	const gr_cuda *cu = cudadrv_table();
 	visit v;
 	void *context;
@@ -107,8 +107,8 @@ static int pin(void *p, size_t n, gr_deviceptr *device) {
 /* whether a stream really writes and waits for values in the registered page: attributes lie */
 static int try_memops(ring *r) {
 	const gr_cuda *cu = cudadrv_table();
-	_Atomic uint64_t *scratch = (_Atomic uint64_t *)(r->block + SCRATCH);
-	gr_deviceptr at = r->gpu.cells_device - CELLS + SCRATCH;
+	_Atomic uint64_t *scratch = (_Atomic uint64_t *)(r->block + GR_GPU_OFF_SCRATCH);
+	gr_deviceptr at = r->gpu.cells_device - GR_GPU_OFF_CELLS + GR_GPU_OFF_SCRATCH;
 	uint64_t mark = (uint64_t)getpid();
 	gr_stream s;
 	int error = cu->stream_create(&s, 1);
@@ -120,23 +120,23 @@ static int try_memops(ring *r) {
 	cu->stream_destroy(s);
 	return error || atomic_load(scratch) != mark ? GR_GPU_MEMOPS : 0;
 }
-static int open_cells(ring *r, const cudadrv_wish *w, const char **step) {
+static int open_cells(ring *r, const cudadrv_params *w, const char **step) {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	*step = "map the cells";
 	r->block_size = (w->gpu_size + page - 1) / page * page;
 	if (!(r->block = map(w->fd, w->gpu_off, r->block_size))) return GR_GPU_SYSTEM;
-	r->gpu.state = (_Atomic uint32_t *)(r->block + STATE);
-	r->gpu.cells = (gr_cell *)(r->block + CELLS);
+	r->gpu.state = (_Atomic uint32_t *)(r->block + GR_GPU_OFF_STATE);
+	r->gpu.cells = (gr_cell *)(r->block + GR_GPU_OFF_CELLS);
 	if (!w->sync) return 0;
 	*step = "cuMemHostRegister of the cells";
 	int error = pin(r->block, r->block_size, &r->gpu.cells_device);
 	if (error) return error;
 	r->registered = true;
-	r->gpu.cells_device += CELLS;
+	r->gpu.cells_device += GR_GPU_OFF_CELLS;
 	*step = "cuStreamWriteValue64";
 	return w->create ? try_memops(r) : 0;
 }
-static int open_pinned(ring *r, const cudadrv_wish *w, const char **step) {
+static int open_pinned(ring *r, const cudadrv_params *w, const char **step) {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	*step = "map the payload";
 	r->payload_size = (w->slots * w->stride + page - 1) / page * page;
@@ -145,7 +145,7 @@ static int open_pinned(ring *r, const cudadrv_wish *w, const char **step) {
 	*step = "cuMemHostRegister of the payload";
 	return pin(r->payload, r->payload_size, &r->gpu.base);
 }
-static int open_device(ring *r, const cudadrv_wish *w, gr_deviceptr base, const char **step) {
+static int open_device(ring *r, const cudadrv_params *w, gr_deviceptr base, const char **step) {
 	const gr_cuda *cu = cudadrv_table();
 	gr_deviceptr start;
 	size_t size;
@@ -185,7 +185,7 @@ static void unreference(gr_gpu *g) {
 }
 void cudadrv_abandon(gr_gpu *g) { ((ring *)g)->abandoned = true; }
 
-int cudadrv_open(const cudadrv_wish *w, gr_deviceptr base, gr_gpu **out, const char **step) {
+int cudadrv_open(const cudadrv_params *w, gr_deviceptr base, gr_gpu **out, const char **step) {
 	const gr_cuda *cu = cudadrv_table();
 	void *was;
 	ring *r = calloc(1, sizeof *r);
@@ -195,7 +195,7 @@ int cudadrv_open(const cudadrv_wish *w, gr_deviceptr base, gr_gpu **out, const c
 	r->gpu.cuda = cu;
 	r->gpu.stride = w->stride;
 	r->gpu.slots = w->slots;
-	r->gpu.lanes = w->lanes;
+	r->gpu.done_cells = w->done_cells;
 	r->gpu.queue = w->queue;
 	r->gpu.memory = w->memory;
 	r->gpu.sync = w->sync;

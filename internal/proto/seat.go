@@ -49,8 +49,8 @@ type Role uint8
 
 // The roles.
 const (
-	RoleProducer Role = 1 + iota
-	RoleConsumer
+	RoleProducer Role = layout.RoleProducer
+	RoleConsumer Role = layout.RoleConsumer
 )
 
 // SeatsOf returns the first and the last seat of a role.

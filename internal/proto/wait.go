@@ -13,9 +13,9 @@ type Strategy uint8
 
 // The strategies. Adaptive spins, yields and sleeps; Spin never sleeps; Park sleeps at once.
 const (
-	Adaptive Strategy = iota
-	Spin
-	Park
+	Adaptive Strategy = layout.StrategyAdaptive
+	Spin     Strategy = layout.StrategySpin
+	Park     Strategy = layout.StrategyPark
 )
 
 const (
@@ -80,6 +80,7 @@ type Waiter struct {
 	lock     int // the file description that the seat's lock is on
 	strategy Strategy
 	peers    *Peers        // nil when successors are awaited
+	dead     int           // the seat of the peer whose death ended the last wait
 	slice    time.Duration // the longest sleep
 	reaped   time.Time     // the end of the last slice, when dead peers were looked for
 	budget   time.Duration // of the yielding phase
@@ -114,8 +115,8 @@ func NewWaiter(r *Ring, role Role, seat, lock int, strategy Strategy, await bool
 	return w
 }
 
-// DeadPeer returns the seat of the peer whose death ended a wait; see [Peers.Dead].
-func (w *Waiter) DeadPeer() int { return w.peers.Dead() }
+// DeadPeer returns the seat of the peer whose death ended the last wait; see [Peers.Dead].
+func (w *Waiter) DeadPeer() int { return w.dead }
 
 // Wait waits until look reports true, or why it never will. beforeSleep is called once before the
 // first sleep, so that the end of the Canceller can be made to wake it.
@@ -139,8 +140,10 @@ func (w *Waiter) waitOver(c Canceller, look Look) Outcome {
 		why = Ended
 	case c.Err() != nil:
 		return Cancelled
-	case w.peers != nil && w.peers.Dead() != 0:
-		why = PeerDead
+	case w.peers != nil:
+		if w.dead = w.peers.Dead(); w.dead != 0 {
+			why = PeerDead
+		}
 	}
 	if why != NotYet && look(true) {
 		return Done

@@ -30,10 +30,10 @@ int do_make(Peer *p, char **args) {
 	if (!open_journal(&j, text_option(args, "out"))) return err("system", "no journal");
 	for (uint64_t n = 0;; n++) {
 		int got = room(p, INT64_MAX / 2);
-		if (got == GR_SHUT_DOWN) return ok("sent=%" PRIu64, n);
+		if (got == GR_WAIT_ENDED) return ok("sent=%" PRIu64, n);
 		if (got != 1) return err("system", "no room");
 		uint64_t id = producer | n, len = make_message(&p->ring, gr_payload(&p->ring, p->p.pos.idx), id);
-		gr_commit(&p->p, (uint32_t)len, 0, mix(id));
+		gr_publish(&p->p, (uint32_t)len, 0, mix(id));
 		atomic_store(j.count, n + 1);
 	}
 }
@@ -44,12 +44,12 @@ int do_take(Peer *p, char **args) {
 		gr_pos at;
 		uint64_t sizes;
 		int got = data(p, INT64_MAX / 2, &at, &sizes);
-		if (got == GR_SHUT_DOWN) return ok("got=%" PRIu64, atomic_load(j.count));
+		if (got == GR_WAIT_ENDED) return ok("got=%" PRIu64, atomic_load(j.count));
 		if (got != 1) return err("system", "no data, %d", got);
 		const uint8_t *b = gr_payload(&p->ring, at.idx);
 		bool good = good_message(&p->ring, b, sizes & 0xffffffff) && gr_slot(&p->ring, at.idx)->tag == mix(gr_u64(b, 0));
 		if (!note(&j, good ? gr_u64(b, 0) : UINT64_MAX)) return err("system", "the journal is full");
-		gr_let_go(&p->c, at, 1);
+		gr_release_any(&p->c, at, 1);
 	}
 }
 
@@ -59,16 +59,16 @@ static gr_pos taken;
 static void step_producer(Peer *p) { p->seat = gr_join(&p->ring, p->fd, true, "x", &p->lock); }
 static void step_consumer(Peer *p) { p->seat = gr_join(&p->ring, p->fd, false, "x", &p->lock); }
 static void step_write(Peer *p) {
-	if (!gr_reserve(&p->p, true)) return;
+	if (!gr_try_reserve(&p->p, true)) return;
 	memset(gr_payload(&p->ring, p->p.pos.idx), 0xaa, 1);
-	gr_commit(&p->p, 1, 0, 0);
+	gr_publish(&p->p, 1, 0, 0);
 }
 static void step_abort(Peer *p) {
 	gr_abort(&p->p);
 	p->reserved = false;
 }
-static void step_take(Peer *p) { gr_take(&p->c, true, &taken); }
-static void step_release(Peer *p) { gr_let_go(&p->c, taken, 1); }
+static void step_take(Peer *p) { gr_try_take(&p->c, true, &taken); }
+static void step_release(Peer *p) { gr_release_any(&p->c, taken, 1); }
 static void step_requeue(Peer *p) { give_back(p, taken); }
 static void step_reap(Peer *p) { gr_reap_dead(&p->ring, p->fd, 0); }
 static void step_leave(Peer *p) {

@@ -66,20 +66,20 @@ static int do_close(Peer *p, char **args) {
 }
 static const char *refusal(int fault) {
 	switch (fault) {
-	case GR_NOT_FOUND: return "notexist";
-	case GR_FILE_TYPE: return "filetype";
-	case GR_OWNER: return "owner";
-	case GR_MODE: return "mode";
-	case GR_TRUNCATED:
-	case GR_SIZE_DIFFERS: return "truncated";
-	case GR_FOREIGN: return "foreign";
-	case GR_BYTE_ORDER: return "byteorder";
-	case GR_VERSION: return "version";
-	case GR_CHECKSUM: return "checksum";
-	case GR_FEATURE:
-	case GR_RO_FEATURE: return "feature";
-	case GR_GEOMETRY: return "geometry";
-	case GR_INFO: return "info";
+	case GR_ERR_NOT_FOUND: return "notexist";
+	case GR_ERR_FILE_TYPE: return "filetype";
+	case GR_ERR_OWNER: return "owner";
+	case GR_ERR_MODE: return "mode";
+	case GR_ERR_TRUNCATED:
+	case GR_ERR_SIZE_DIFFERS: return "truncated";
+	case GR_ERR_FOREIGN: return "foreign";
+	case GR_ERR_BYTE_ORDER: return "byteorder";
+	case GR_ERR_VERSION: return "version";
+	case GR_ERR_CHECKSUM: return "checksum";
+	case GR_ERR_FEATURE:
+	case GR_ERR_RO_FEATURE: return "feature";
+	case GR_ERR_GEOMETRY: return "geometry";
+	case GR_ERR_INFO: return "info";
 	}
 	return "system";
 }
@@ -106,7 +106,7 @@ static int do_openfd(Peer *p, char **args) {
 	struct stat s;
 	gr_ring ring;
 	int fd = dup(atoi(args[0]));
-	int fault = fstat(fd, &s) ? GR_SYSTEM : gr_attach_fd(&ring, fd, (uint64_t)s.st_size);
+	int fault = fstat(fd, &s) ? GR_ERR_SYSTEM : gr_attach_fd(&ring, fd, (uint64_t)s.st_size);
 	return use(p, fault, &ring, fd);
 }
 static int join(Peer *p, char **args, bool producer) {
@@ -117,10 +117,10 @@ static int join(Peer *p, char **args, bool producer) {
 		gr_producer_start(&p->p, &p->ring, p->seat);
 	} else {
 		free(p->cursor.early);
-		gr_cursor_start(&p->cursor, &p->ring, p->seat, calloc(1, gr_early_size(&p->ring)));
+		gr_cursor_start(&p->cursor, &p->ring, p->seat, calloc(1, gr_cursor_early_size(&p->ring)));
 		gr_consumer_start(&p->c, &p->ring, p->seat, &p->cursor);
 	}
-	gr_waiter_start(&p->w, &p->ring, p->seat, p->lock, GR_ADAPTIVE, !death);
+	gr_waiter_start(&p->w, &p->ring, p->seat, p->lock, GR_STRATEGY_ADAPTIVE, !death);
 	p->produces = producer;
 	p->consumes = !producer;
 	return ok("seat=%u", p->seat);
@@ -137,9 +137,9 @@ static int do_slip(Peer *p, char **args) {
 	(void)p;
 	gr_slip s;
 	gr_slip_start(&s, strtoull(args[0], NULL, 10));
-	s.most = atoi(args[1]);
+	s.max_pauses = atoi(args[1]);
 	ok("pauses=");
-	for (args += 2; *args; args++) printf("%d,", gr_slip_before(&s, strtoull(*args, NULL, 10)));
+	for (args += 2; *args; args++) printf("%d,", gr_slip_pauses_before(&s, strtoull(*args, NULL, 10)));
 	return 0;
 }
 static int do_shutdown(Peer *p, char **args) {

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "goring_attach.h"
+#include "goring/attach.h"
 
 enum { MAX_HELD = 4096, LINE = 1 << 22 };
-enum { HELD = -3, CORRUPT = -4, FAILED = -5 }; /* why there is no message, besides GR_SHUT_DOWN, GR_PEER_DEAD */
+enum { HELD = -3, CORRUPT = -4, FAILED = -5 }; /* why there is no message, besides GR_WAIT_ENDED, GR_WAIT_PEER_DEAD */
 
 typedef struct {
 	gr_ring ring;

@@ -3,10 +3,10 @@
 
 int64_t milliseconds(const char *text) { return strtoll(text, NULL, 10) * 1000000; }
 
-/* waits for at most ns: 1 there, 0 not in time, GR_SHUT_DOWN, GR_PEER_DEAD */
+/* waits for at most ns: 1 there, 0 not in time, GR_WAIT_ENDED, GR_WAIT_PEER_DEAD */
 static int wait_for(Peer *p, gr_look look, int64_t ns) {
-	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : GR_SHUT_DOWN;
-	if (gr_spin(&p->w, look, p) || gr_yield(&p->w, look, p)) return 1;
+	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : GR_WAIT_ENDED;
+	if (gr_spin_briefly(&p->w, look, p) || gr_yield(&p->w, look, p)) return 1;
 	for (int64_t end = gr_monotonic() + ns, left; (left = end - gr_monotonic()) > 0;) {
 		int r = gr_sleep(&p->w, look, p, left < p->w.slice ? left : p->w.slice);
 		if (r) return r;
@@ -15,17 +15,17 @@ static int wait_for(Peer *p, gr_look look, int64_t ns) {
 }
 
 /* ---- producer ---- */
-static bool look_room(void *arg, bool final) { return gr_reserve(&((Peer *)arg)->p, !final); }
+static bool look_room(void *arg, bool final) { return gr_try_reserve(&((Peer *)arg)->p, !final); }
 
 int room(Peer *p, int64_t ns) {
-	if (gr_is_shutdown(&p->ring)) return GR_SHUT_DOWN;
-	if (gr_reserve(&p->p, true)) return 1;
-	if (ns) gr_stay_away(&p->w.slip, gr_number(&p->ring, p->p.pos));
+	if (gr_is_shutdown(&p->ring)) return GR_WAIT_ENDED;
+	if (gr_try_reserve(&p->p, true)) return 1;
+	if (ns) gr_slip_pause(&p->w.slip, gr_number(&p->ring, p->p.pos));
 	return wait_for(p, look_room, ns);
 }
 static int no_room(const gr_waiter *w, int r, bool waited) {
-	if (r == GR_PEER_DEAD) return err("peerdead", "the last consumer, seat %u, died", w->peers.dead);
-	if (r < 0) return err("shutdown", "the ring is shut down");
+	if (r == GR_WAIT_PEER_DEAD) return err("peerdead", "the last consumer, seat %u, died", w->dead);
+	if (r == GR_WAIT_ENDED) return err("shutdown", "the ring is shut down");
 	return err(waited ? "timeout" : "full", "no slot is free");
 }
 static int fill(Peer *p, char **args, bool keep);
@@ -80,7 +80,7 @@ static int fill(Peer *p, char **args, bool keep) {
 		return err("toolarge", "%" PRId64 " and %" PRId64 " bytes, slots hold %" PRIu64 " and %" PRIu64, n, m, r->bytes, r->max_meta);
 	}
 	if (tensor) describe(gr_tensor(r, at.idx), tensor);
-	gr_commit(&p->p, (uint32_t)n, (uint16_t)m, option(args + 1, "tag", 0));
+	gr_publish(&p->p, (uint32_t)n, (uint16_t)m, option(args + 1, "tag", 0));
 	p->reserved = false;
 	return ok("seq=%" PRIu64, gr_number(r, at));
 }
@@ -98,7 +98,7 @@ int do_writebatch(Peer *p, char **args) {
 			int64_t bytes = get_hex(args[done + k], gr_payload(r, x.idx), r->bytes);
 			gr_describe(gr_slot(r, x.idx), (uint32_t)bytes, 0, 0, gr_now(r));
 		}
-		gr_commit_run(&p->p, n);
+		gr_publish_run(&p->p, n);
 		done += n;
 	}
 	return ok("n=%" PRIu64, done);
@@ -115,7 +115,7 @@ static bool take_again(Peer *p) {
 }
 static bool look_data(void *arg, bool final) {
 	Peer *p = arg;
-	return take_again(p) || gr_take(&p->c, !final, &looked);
+	return take_again(p) || gr_try_take(&p->c, !final, &looked);
 }
 static bool tensor_fits(const uint8_t *d, uint64_t len) {
 	static const uint8_t sizes[] = {
@@ -130,29 +130,29 @@ static bool tensor_fits(const uint8_t *d, uint64_t len) {
 		if (__builtin_mul_overflow(n, gr_u64(d, GR_TENSOR_SHAPE + 8 * i), &n)) return false;
 	return n == len;
 }
-/* 1 taken, 0 not in time, GR_SHUT_DOWN, GR_PEER_DEAD, HELD, CORRUPT (and released) */
+/* 1 taken, 0 not in time, GR_WAIT_ENDED, GR_WAIT_PEER_DEAD, HELD, CORRUPT (and released) */
 int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	gr_ring *r = &p->ring;
 	if (!look_data(p, false)) {
-		if (gr_holds_all(&p->c)) return HELD;
-		if (ns) gr_stay_away(&p->w.slip, gr_number(r, p->c.pos));
+		if (gr_holds_every_slot(&p->c)) return HELD;
+		if (ns) gr_slip_pause(&p->w.slip, gr_number(r, p->c.pos));
 		int got = wait_for(p, look_data, ns);
 		if (got != 1) return got;
 	}
 	*at = looked;
 	*sizes = gr_slot(r, at->idx)->sizes;
 	uint8_t d[GR_TENSOR_SIZE];
-	bool sane = gr_sane(r, *sizes);
+	bool sane = gr_sizes_fit(r, *sizes);
 	if (sane && r->kind == GR_KIND_TENSOR) sane = tensor_fits(memcpy(d, gr_tensor(r, at->idx), sizeof d), *sizes & 0xffffffff);
 	if (sane) return 1;
-	gr_let_go(&p->c, *at, 1);
+	gr_release_any(&p->c, *at, 1);
 	return CORRUPT;
 }
 static int no_data(const gr_waiter *w, int r, bool waited) {
 	switch (r) {
 	case 0: return err(waited ? "timeout" : "empty", "nothing there");
-	case GR_PEER_DEAD: return err("peerdead", "the last producer, seat %u, died", w->peers.dead);
-	case GR_SHUT_DOWN: return err("end", "shut down and empty");
+	case GR_WAIT_PEER_DEAD: return err("peerdead", "the last producer, seat %u, died", w->dead);
+	case GR_WAIT_ENDED: return err("end", "shut down and empty");
 	case HELD: return err("held", "every slot is held");
 	}
 	return err("corrupt", "message %" PRIu64 " in lap %" PRIu64, looked.idx, looked.lap);
@@ -185,27 +185,27 @@ int do_lost(Peer *p, char **args) { return (void)args, ok("lost=%" PRIu64, p->c.
 
 /* the position of message args[0], or false when it is not held: its word is looked at */
 static bool held(Peer *p, char **args, gr_pos *at) {
-	*at = gr_at(&p->ring, strtoull(args[0], NULL, 10));
+	*at = gr_position_of(&p->ring, strtoull(args[0], NULL, 10));
 	for (size_t i = 0; i < p->nagain; i++)
 		if (gr_number(&p->ring, p->again[i]) == gr_number(&p->ring, *at)) return false;
-	return gr_holding(&p->c, *at);
+	return gr_is_held_any(&p->c, *at);
 }
 int do_release(Peer *p, char **args) {
 	gr_pos at;
-	if (!held(p, args, &at)) return err(p->c.side == GR_LOSSY ? "lapped" : "misuse", "message %s is not held", args[0]);
-	gr_let_go(&p->c, at, 1);
+	if (!held(p, args, &at)) return err(p->c.discipline == GR_OVERWRITE ? "lapped" : "misuse", "message %s is not held", args[0]);
+	gr_release_any(&p->c, at, 1);
 	return done();
 }
 /* alone the message stays READY and is handed out again, smallest number first */
 void give_back(Peer *p, gr_pos at) {
-	if (p->c.side == GR_SHARED) {
+	if (p->c.discipline == GR_MULTI) {
 		gr_requeue(&p->c, at);
 		return;
 	}
 	size_t i = p->nagain++;
 	for (; i && gr_number(&p->ring, p->again[i - 1]) > gr_number(&p->ring, at); i--) p->again[i] = p->again[i - 1];
 	p->again[i] = at;
-	if (p->c.side == GR_ALONE) gr_count_redelivery(gr_slot(&p->ring, at.idx));
+	if (p->c.discipline == GR_SINGLE) gr_count_redelivery(gr_slot(&p->ring, at.idx));
 }
 int do_requeue(Peer *p, char **args) {
 	gr_pos at;
@@ -222,7 +222,7 @@ int do_readbatch(Peer *p, char **args) {
 	gr_pos behind = gr_next(r, at);
 	uint64_t most = gr_longest_run(r, at, strtoull(args[0], NULL, 10));
 	if (gr_number(r, behind) != gr_number(r, p->c.pos)) most = 1; /* a given-back message stands alone */
-	while (n < most && gr_sane(r, gr_slot(r, p->c.pos.idx)->sizes) && gr_take_next(&p->c)) n++;
+	while (n < most && gr_sizes_fit(r, gr_slot(r, p->c.pos.idx)->sizes) && gr_take_next(&p->c)) n++;
 	p->batch = at;
 	p->nbatch = n;
 	ok("seq=%" PRIu64 " n=%" PRIu64 " data=", gr_number(r, at), n);
@@ -235,7 +235,7 @@ int do_readbatch(Peer *p, char **args) {
 int do_releasebatch(Peer *p, char **args) {
 	(void)args;
 	if (!p->nbatch) return err("misuse", "no batch is held");
-	gr_let_go(&p->c, p->batch, p->nbatch);
+	gr_release_any(&p->c, p->batch, p->nbatch);
 	p->nbatch = 0;
 	return done();
 }

@@ -19,7 +19,7 @@ static int one(Production *o) {
 		return 1;
 	}
 	uint64_t id = o->id + o->n++, len = make_message(r, b, id);
-	gr_commit(&p->p, (uint32_t)len, 0, mix(id));
+	gr_publish(&p->p, (uint32_t)len, 0, mix(id));
 	return 1;
 }
 static int batch(Production *o) {
@@ -34,7 +34,7 @@ static int batch(Production *o) {
 		uint64_t id = o->id + o->n++, len = make_message(r, gr_payload(r, at.idx), id);
 		gr_describe(gr_slot(r, at.idx), (uint32_t)len, 0, mix(id), gr_now(r));
 	}
-	gr_commit_run(&p->p, n);
+	gr_publish_run(&p->p, n);
 	return 1;
 }
 int do_produce(Peer *p, char **args) {
@@ -44,7 +44,7 @@ int do_produce(Peer *p, char **args) {
 	while (o.n < o.count && (!ms || gr_monotonic() < end))
 		for (int k = 0; k < 16 && o.n < o.count; k++) {
 			int got = o.batch > 1 ? batch(&o) : one(&o);
-			if (got != 1) return err(got < 0 ? "shutdown" : "timeout", "after %" PRIu64 " messages", o.n);
+			if (got != 1) return err(got == GR_WAIT_ENDED ? "shutdown" : "timeout", "after %" PRIu64 " messages", o.n);
 		}
 	return ok("sent=%" PRIu64 " aborted=%" PRIu64, o.n, o.aborted);
 }
@@ -96,7 +96,7 @@ static void settle(Consumption *o, uint64_t k) {
 	Held m = o->held[k];
 	memmove(o->held + k, o->held + k + 1, (--o->nheld - k) * sizeof *o->held);
 	count(o, m);
-	gr_let_go(&o->p->c, m.at, 1);
+	gr_release_any(&o->p->c, m.at, 1);
 }
 static void take_one(Consumption *o, Held m) {
 	order(o, m);
@@ -122,7 +122,7 @@ static void take_batch(Consumption *o, Held m) {
 		order(o, x);
 		count(o, x);
 	}
-	gr_let_go(&o->p->c, m.at, n);
+	gr_release_any(&o->p->c, m.at, n);
 }
 int do_consume(Peer *p, char **args) {
 	Consumption o = {.p = p, .producers = option(args, "producers", 1), .span = option(args, "span", 0), .batch = option(args, "batch", 1),
@@ -142,11 +142,11 @@ int do_consume(Peer *p, char **args) {
 		if (o.batch > 1) take_batch(&o, m);
 		else take_one(&o, m);
 	}
-	while (got == GR_SHUT_DOWN && o.nheld) settle(&o, 0); /* what is held at a stop is given back by leaving */
+	while (got == GR_WAIT_ENDED && o.nheld) settle(&o, 0); /* what is held at a stop is given back by leaving */
 	FILE *f = fopen(text_option(args, "out"), "wb");
 	if (!f || fwrite(o.seen, o.producers, o.span, f) != o.span || fclose(f)) got = FAILED;
 	free(o.seen);
-	if (got != 1 && got != GR_SHUT_DOWN) return err(got == 0 ? "timeout" : got == HELD ? "held" : got == CORRUPT ? "corrupt" : "system", "after %" PRIu64 " messages", o.got);
+	if (got != 1 && got != GR_WAIT_ENDED) return err(got == 0 ? "timeout" : got == HELD ? "held" : got == CORRUPT ? "corrupt" : "system", "after %" PRIu64 " messages", o.got);
 	return ok("got=%" PRIu64 " torn=%" PRIu64 " stray=%" PRIu64 " disorder=%" PRIu64 " requeued=%" PRIu64 " again=%" PRIu64,
 	          o.got, o.torn, o.stray, o.disorder, o.requeued, o.again);
 }

@@ -34,13 +34,13 @@ typedef struct { gr_producer p; gr_consumer c; gr_cursor cursor; gr_pos held[4];
 
 static void take(gr_ring *r, Actors *a, bool hints) {
 	gr_pos at;
-	if (a->nheld == 4 || gr_holds_all(&a->c) || gr_overrun(&a->c) || !gr_take(&a->c, hints, &at)) return;
+	if (a->nheld == 4 || gr_holds_every_slot(&a->c) || gr_overrun(&a->c) || !gr_try_take(&a->c, hints, &at)) return;
 	uint64_t sizes = gr_slot(r, at.idx)->sizes; /* one load; only this copy is used */
-	if (gr_sane(r, sizes)) {
+	if (gr_sizes_fit(r, sizes)) {
 		look(r, at, sizes);
 		a->held[a->nheld++] = at;
-	} else if (a->c.side != GR_LOSSY || gr_whole(r, at)) {
-		gr_let_go(&a->c, at, 1);
+	} else if (a->c.discipline != GR_OVERWRITE || gr_intact(r, at)) {
+		gr_release_any(&a->c, at, 1);
 	}
 }
 static void step(gr_ring *r, Actors *a, Program *p) {
@@ -49,23 +49,23 @@ static void step(gr_ring *r, Actors *a, Program *p) {
 	case 2: take(r, a, true); break;
 	case 3: take(r, a, false); break;
 	case 4:
-		if (gr_reserve(&a->p, next(p) & 1)) {
+		if (gr_try_reserve(&a->p, next(p) & 1)) {
 			memset(gr_payload(r, a->p.pos.idx), 7, r->bytes);
-			gr_commit(&a->p, (uint32_t)r->bytes, 0, 1);
+			gr_publish(&a->p, (uint32_t)r->bytes, 0, 1);
 		}
 		break;
 	case 5:
-		if (a->nheld && gr_holding(&a->c, a->held[--a->nheld])) gr_let_go(&a->c, a->held[a->nheld], 1);
+		if (a->nheld && gr_is_held_any(&a->c, a->held[--a->nheld])) gr_release_any(&a->c, a->held[a->nheld], 1);
 		break;
 	case 6:
-		if (a->nheld && a->c.side == GR_SHARED && gr_holding(&a->c, a->held[--a->nheld])) gr_requeue(&a->c, a->held[a->nheld]);
+		if (a->nheld && a->c.discipline == GR_MULTI && gr_is_held_any(&a->c, a->held[--a->nheld])) gr_requeue(&a->c, a->held[a->nheld]);
 		break;
 	case 7:
 		if (r->mode != GR_MODE_QUEUE) gr_skip_to_newest(&a->c);
 		break;
 	case 8: gr_give_back(r, next(p) & 63); break;
 	case 9:
-		if (gr_reserve(&a->p, true)) gr_abort(&a->p);
+		if (gr_try_reserve(&a->p, true)) gr_abort(&a->p);
 		break;
 	}
 }
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	gr_ring r = ring_make(data[0] % SHAPES, 3);
 	for (int n = next(&p) % 8; n; n--) scribble(&r, &p);
 	unsigned consumer = r.max_producers + 1u;
-	uint64_t *early = calloc(1, gr_early_size(&r));
+	uint64_t *early = calloc(1, gr_cursor_early_size(&r));
 	Actors a = {0};
 	gr_cursor_start(&a.cursor, &r, consumer, early);
 	gr_producer_start(&a.p, &r, 1);

@@ -9,27 +9,27 @@
 
 typedef struct { gr_ring *r; unsigned seat; uint64_t count; _Atomic uint64_t *got; } Task;
 
-static bool look_room(void *p, bool final) { return gr_reserve(p, !final); }
+static bool look_room(void *p, bool final) { return gr_try_reserve(p, !final); }
 
 typedef struct { gr_consumer *c; gr_pos at; } Look;
 static bool look_data(void *arg, bool final) {
 	Look *l = arg;
-	return gr_take(l->c, !final, &l->at);
+	return gr_try_take(l->c, !final, &l->at);
 }
 static void *produce(void *arg) {
 	Task *t = arg;
 	gr_producer p;
 	gr_waiter w;
 	gr_producer_start(&p, t->r, t->seat);
-	gr_waiter_start(&w, t->r, t->seat, -1, GR_ADAPTIVE, true);
+	gr_waiter_start(&w, t->r, t->seat, -1, GR_STRATEGY_ADAPTIVE, true);
 	for (uint64_t n = 0; n < t->count; n++) {
-		while (!gr_reserve(&p, true) && gr_sleep(&w, look_room, &p, GR_WAIT_SLICE_NS) != 1) {}
+		while (!gr_try_reserve(&p, true) && gr_sleep(&w, look_room, &p, GR_WAIT_SLICE_NS) != 1) {}
 		uint8_t *b = gr_payload(t->r, p.pos.idx);
 #ifndef MISTAKE
 		memcpy(b, &n, 8);
-		gr_commit(&p, 40, 0, n);
+		gr_publish(&p, 40, 0, n);
 #else
-		gr_commit(&p, 40, 0, n);
+		gr_publish(&p, 40, 0, n);
 		memcpy(b, &n, 8);
 #endif
 	}
@@ -40,19 +40,19 @@ static void *consume(void *arg) {
 	gr_consumer c;
 	gr_cursor k;
 	gr_waiter w;
-	uint64_t *early = calloc(1, gr_early_size(t->r)), sum = 0;
+	uint64_t *early = calloc(1, gr_cursor_early_size(t->r)), sum = 0;
 	gr_cursor_start(&k, t->r, t->seat, early);
 	gr_consumer_start(&c, t->r, t->seat, &k);
-	gr_waiter_start(&w, t->r, t->seat, -1, GR_ADAPTIVE, true);
+	gr_waiter_start(&w, t->r, t->seat, -1, GR_STRATEGY_ADAPTIVE, true);
 	for (;;) {
 		Look l = {&c, {0, 0}};
 		int r = look_data(&l, false) ? 1 : gr_sleep(&w, look_data, &l, GR_WAIT_SLICE_NS);
-		if (r == GR_SHUT_DOWN) break;
+		if (r == GR_WAIT_ENDED) break;
 		if (r != 1) continue;
 		uint64_t n;
 		memcpy(&n, gr_payload(t->r, l.at.idx), 8);
 		sum += n + gr_slot(t->r, l.at.idx)->tag;
-		gr_let_go(&c, l.at, 1);
+		gr_release_any(&c, l.at, 1);
 		atomic_fetch_add(t->got, 1);
 	}
 	free(early);

@@ -3,7 +3,7 @@
 #define FUZZ_RING_H
 #include <stdlib.h>
 
-#include "goring_attach.h"
+#include "goring/attach.h"
 
 /* queue 1 to 1, queue 2 to 2 with metadata, separate items, tensors to 2, broadcast, overwrite */
 enum { SHAPES = 6 };

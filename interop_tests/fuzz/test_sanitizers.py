@@ -15,7 +15,7 @@ RACES = ["-fsanitize=thread", "-Wno-tsan"]  # it warns of fences, which it does 
 
 
 def build(to: Path, *arguments: str) -> Path:
-    include = HERE.parent.parent / "pybridge" / "fast"
+    include = HERE.parent.parent / "include"
     subprocess.run(["cc", *FLAGS, "-I", include, "-o", to, *arguments], check=True, cwd=HERE)
     return to
 

@@ -1,9 +1,9 @@
 /* header.c: our declarations of the driver's functions are NVIDIA's. Compiled, not run. */
 #include <cuda.h>
 
-#include "gpu.h"
+#include "goring/gpu.h"
 
-/* our names of the types, from here on, are theirs */
+/* From here on our names of the types are theirs. */
 #define gr_deviceptr CUdeviceptr
 #define gr_stream CUstream
 #define gr_context CUcontext
@@ -14,6 +14,9 @@
 #define gr_ipc CUipcMemHandle
 #define SAME(member, name, parameters) _Static_assert(__builtin_types_compatible_p(__typeof__(name), CUresult parameters), #name);
 GR_CUDA_FUNCTIONS(SAME)
+
+#define CODE(name, code) _Static_assert(CUDA_ERROR_##name == code, #name);
+GR_CUDA_STICKY(CODE)
 
 _Static_assert(GR_CUDA_WAIT_GEQ == CU_STREAM_WAIT_VALUE_GEQ, "wait");
 _Static_assert(GR_CUDA_POINTER_MEMORY_TYPE == CU_POINTER_ATTRIBUTE_MEMORY_TYPE, "memory type");

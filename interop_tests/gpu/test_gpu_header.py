@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,17 +10,18 @@ import double
 import pytest
 
 HERE = Path(__file__).parent
-OURS = HERE.parent.parent / "internal" / "cudadrv" / "gpu.h"
+OURS = HERE.parent.parent / "include" / "goring" / "gpu.h"
 
 
 def compile_beside_nvidia(folder: Path, text: str) -> str:
-    """What the compiler says about gpu.h with that text."""
+    """Return the compiler's complaints about gpu.h with that text."""
     try:
         python = double.gpu_python()
     except RuntimeError as e:
         pytest.skip(str(e))
     (theirs,) = python.parent.parent.glob("lib/python*/site-packages/nvidia/*/include/cuda.h")
-    (folder / "gpu.h").write_text(text)
+    shutil.copytree(OURS.parent, folder / "goring")
+    (folder / "goring" / "gpu.h").write_text(text)
     flags = ["-std=gnu11", "-fsyntax-only", f"-I{folder}", f"-I{theirs.parent}"]
     compiler = subprocess.run(
         ["cc", *flags, HERE / "header.c"], capture_output=True, text=True, check=False

@@ -46,7 +46,11 @@ class ForkError(Error, RuntimeError):
 
 
 class Closed(Error, ValueError):
-    """A closed ring, producer or consumer; or the end of a ring that is shut down."""
+    """This ring, producer, consumer, slot or message is closed."""
+
+
+class Ended(Closed):
+    """The ring was shut down: it takes no more messages, and all that it had have been read."""
 
 
 class Held(Error, BufferError):
@@ -150,6 +154,7 @@ BY_CODE: dict[str, type[Error]] = {
     "exists": Exists,
     "not-found": NotFound,
     "closed": Closed,
+    "ended": Ended,
     "busy": Busy,
     "no-space": NoSpace,
     "name": BadName,

@@ -120,6 +120,7 @@ GPU_OFF_CRC: Final = 508
 GPU_OFF_STATE: Final = 512
 GPU_GONE: Final = 1
 GPU_EARLY: Final = 2
+GPU_OFF_SCRATCH: Final = 576
 GPU_OFF_CELLS: Final = 640
 GPU_CELL_SIZE: Final = 64
 GPU_CELL_VALUE: Final = 0
@@ -151,6 +152,23 @@ MAX_INFO: Final = 65536
 MAX_DEPTH: Final = 16
 WAIT_SLICE_NS: Final = 100000000
 
+# wait strategies and roles
+STRATEGY_ADAPTIVE: Final = 0
+STRATEGY_SPIN: Final = 1
+STRATEGY_PARK: Final = 2
+ROLE_PRODUCER: Final = 1
+ROLE_CONSUMER: Final = 2
+
+# results of a pool, and the descriptors of its workers
+RESULT_ARRAY: Final = 0
+RESULT_BYTES: Final = 1
+RESULT_VALUE: Final = 2
+RESULT_ERROR: Final = 3
+RESULT_POISON: Final = 4
+FD_REQUESTS: Final = 3
+FD_RESULTS: Final = 4
+FD_STATUS: Final = 5
+
 # dtype codes of the tensor descriptor: code -> (name, bytes)
 DTYPES: Final = {
     1: ("|b1", 1),
@@ -171,3 +189,25 @@ DTYPES: Final = {
     16: ("float8_e4m3fn", 1),
     17: ("float8_e5m2", 1),
 }
+
+# codes of the control plane's errors
+CODE_EXISTS: Final = "exists"
+CODE_NOT_FOUND: Final = "not-found"
+CODE_CLOSED: Final = "closed"
+CODE_ENDED: Final = "ended"
+CODE_BUSY: Final = "busy"
+CODE_NO_SPACE: Final = "no-space"
+CODE_NAME: Final = "name"
+CODE_VALUE: Final = "value"
+CODE_SCHEMA: Final = "schema"
+CODE_UNSAFE: Final = "unsafe"
+CODE_VERSION: Final = "version"
+CODE_CORRUPT: Final = "corrupt"
+CODE_UNSUPPORTED: Final = "unsupported"
+CODE_CUDA: Final = "cuda"
+CODE_CUDA_UNAVAILABLE: Final = "cuda-unavailable"
+CODE_WRONG_DEVICE: Final = "wrong-device"
+CODE_GONE: Final = "gone"
+CODE_VOIDED: Final = "voided"
+CODE_FORKED: Final = "forked"
+CODE_ERROR: Final = "error"

@@ -1,7 +1,7 @@
 """Loading the shared library, once, at the first use.
 
 One file answers under two names: what gopy made of the bridge (the control plane, which
-starts the Go runtime) and the C module ``_fast`` (the data plane, which needs no Go).
+starts the Go runtime) and the C module ``_core`` (the data plane, which needs no Go).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from . import _errors, _layout, _meta, _streams
 from ._schema import dtype_of
 
 if TYPE_CHECKING:
-    from . import _fast  # pyright: ignore[reportMissingModuleSource]
+    from . import _core  # pyright: ignore[reportMissingModuleSource]
 
 FORKED = (
     "goring was loaded before os.fork(), and the Go runtime does not survive that: "
@@ -62,14 +62,14 @@ def _load_control() -> ModuleType:
 
 
 def _load_data(library: str) -> ModuleType:
-    loader = importlib.machinery.ExtensionFileLoader("goring._fast", library)
-    spec = importlib.util.spec_from_loader("goring._fast", loader)
+    loader = importlib.machinery.ExtensionFileLoader("goring._core", library)
+    spec = importlib.util.spec_from_loader("goring._core", loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     names = (
-        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped PeerDead "
-        "Unsupported CudaError WrongDevice ExporterGone Voided"
+        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Ended Held Lapped "
+        "PeerDead Unsupported CudaError WrongDevice ExporterGone Voided"
     )
     module.configure(
         **{n: getattr(_errors, n) for n in names.split()},
@@ -85,7 +85,7 @@ def _load() -> None:
     global _control, _data
     control = _load_control()
     assert control.__file__ is not None
-    _data = sys.modules["goring._fast"] = _load_data(control.__file__)
+    _data = sys.modules["goring._core"] = _load_data(control.__file__)
     os.register_at_fork(after_in_child=_after_fork)
     _control = control
 
@@ -117,11 +117,11 @@ def call(function: str, *args: Any) -> Any:
     return reply["value"]
 
 
-def fast() -> type[_fast.Ring]:
+def core() -> type[_core.Ring]:
     """The data plane's ring."""
     library()
     assert _data is not None
-    ring: type[_fast.Ring] = _data.Ring
+    ring: type[_core.Ring] = _data.Ring
     return ring
 
 

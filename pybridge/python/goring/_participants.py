@@ -11,19 +11,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import _load
-from ._errors import Closed
+from ._errors import Ended
 
 _load.library()
 
 # There only once the library is loaded.
-from . import _fast  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
+from . import _core  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
 
 if TYPE_CHECKING:
     from ._async import Waiter
 
-DeviceArray = _fast.DeviceArray
-Message = _fast.Message
-Slot = _fast.Slot
+DeviceArray = _core.DeviceArray
+Message = _core.Message
+Slot = _core.Slot
 
 
 class _Participant:
@@ -61,13 +61,13 @@ class _Participant:
         return f"<goring.{type(self).__name__}: {seat}>"
 
 
-class Producer(_fast.Producer, _Participant):
+class Producer(_core.Producer, _Participant):
     """Writes messages; made by `Ring.producer`. For one thread at a time."""
 
-    close = _fast.Producer.close
+    close = _core.Producer.close
 
 
-class Consumer(_fast.Consumer, _Participant):
+class Consumer(_core.Consumer, _Participant):
     """Takes messages; made by `Ring.consumer`. For one thread, or one task, at a time.
 
     Iterating, with ``for`` or ``async for``, hands out each payload as a read-only view in
@@ -100,9 +100,7 @@ class Consumer(_fast.Consumer, _Participant):
         while True:
             try:
                 message = self.read() if timeout is None else self.read(timeout)
-            except Closed:
-                if self.closed:
-                    raise
+            except Ended:
                 return
             with message:
                 yield message
@@ -126,8 +124,6 @@ class Consumer(_fast.Consumer, _Participant):
         try:
             while (payload := self.try_next()) is None:
                 await self._waiter.until(self.wait)
-        except Closed:
-            if self.closed:
-                raise
+        except Ended:
             raise StopAsyncIteration from None
         return payload

@@ -44,7 +44,7 @@ class Ring:
         self._fd: int = attached["fd"]
         self._close = weakref.finalize(self, _detach, self._handle)
         self._close.atexit = False  # the process's end detaches by itself
-        m = self._mapped = _load.fast()(self._fd)
+        m = self._mapped = _load.core()(self._fd)
         block = read_block(base64.b64decode(attached["info"]))
         self._info = Info(
             name=attached["name"],

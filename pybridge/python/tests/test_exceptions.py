@@ -16,6 +16,7 @@ BASES = [
     (goring.BadValue, ValueError),
     (goring.BadName, goring.BadValue),
     (goring.Closed, ValueError),
+    (goring.Ended, goring.Closed),
     (goring.ForkError, RuntimeError),
     (goring.Held, BufferError),
     (goring.Lapped, goring.Error),
