@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/goring/cmd/goring/internal/doctor"
 	"example.com/goring/goring"
-	"example.com/goring/internal/doctor"
 )
 
 // flags are those of all commands.

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/goring/cmd/goring/internal/doctor"
 	"example.com/goring/goring"
-	"example.com/goring/internal/doctor"
 	"example.com/goring/layout"
 )
 

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"example.com/goring/internal/doctor"
+	"example.com/goring/cmd/goring/internal/doctor"
 )
 
 func printList(w io.Writer, reports []doctor.Report) error {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/goring/internal/doctor"
+	"example.com/goring/cmd/goring/internal/doctor"
 )
 
 const (
