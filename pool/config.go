@@ -54,11 +54,11 @@ const (
 )
 
 const (
-	mostWorkers   = 32
-	smallResult   = 4096
-	fewResults    = 16
-	firstBackOff  = 100 * time.Millisecond
-	longestBackup = 10 * time.Second
+	mostWorkers    = 32
+	smallResult    = 4096
+	fewResults     = 16
+	firstBackOff   = 100 * time.Millisecond
+	longestBackOff = 10 * time.Second
 )
 
 // complete checks c and fills in what was left out.

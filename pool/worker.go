@@ -189,7 +189,7 @@ func (w *worker) outlive(run *process) error {
 		w.p.log.Info("worker has left", "worker", w.name, "after", time.Since(run.started).Round(time.Millisecond))
 		return nil
 	}
-	if time.Since(run.started) > longestBackup {
+	if time.Since(run.started) > longestBackOff {
 		w.mu.Lock()
 		w.failed = 0
 		w.mu.Unlock()
@@ -227,7 +227,7 @@ func (w *worker) pause() bool {
 		return !w.p.isDraining()
 	}
 	select {
-	case <-time.After(min(firstBackOff<<min(failed-2, 10), longestBackup)):
+	case <-time.After(min(firstBackOff<<min(failed-2, 10), longestBackOff)):
 		return true
 	case <-w.p.draining:
 		return false
