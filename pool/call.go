@@ -18,7 +18,7 @@ import (
 //
 // A caller whose context ends takes its request back if no worker has begun with it.
 func (p *Pool) Call(ctx context.Context, payload []byte, meta any) (Result, error) {
-	c, err := p.submit(ctx, write(payload, meta))
+	c, err := p.submit(ctx, copyIn(payload, meta))
 	if err != nil {
 		return Result{}, err
 	}
@@ -38,7 +38,7 @@ func (p *Pool) Do(ctx context.Context, write func(*goring.Slot) error, use func(
 
 // Submit is Call that does not wait for the answer; ctx bounds the wait for a slot.
 func (p *Pool) Submit(ctx context.Context, payload []byte, meta any) (*Pending, error) {
-	c, err := p.submit(ctx, write(payload, meta))
+	c, err := p.submit(ctx, copyIn(payload, meta))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,8 @@ func (q *Pending) Cancel() {
 	}
 }
 
-func write(payload []byte, meta any) func(*goring.Slot) error {
+// copyIn returns a function that copies payload and meta (nil: none) into a slot.
+func copyIn(payload []byte, meta any) func(*goring.Slot) error {
 	return func(s *goring.Slot) error {
 		if err := s.CopyFrom(payload); err != nil {
 			return err
