@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/internal/ctxerr"
 )
 
 // Call sends payload with metadata (msgpack; nil: none) to a worker and waits for its
@@ -67,7 +68,7 @@ func (q *Pending) Wait(ctx context.Context) (Result, error) {
 	case <-q.done:
 		return q.result, q.err
 	case <-ctx.Done():
-		return Result{}, context.Cause(ctx)
+		return Result{}, ctxerr.Of(ctx)
 	}
 }
 
@@ -115,7 +116,7 @@ func (p *Pool) submit(ctx context.Context, write func(*goring.Slot) error) (*cal
 	case <-p.closing:
 		return nil, ErrClosed
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, ctxerr.Of(ctx)
 	}
 	defer func() { <-p.turn }()
 	if err := p.refusal(); err != nil {
@@ -185,7 +186,7 @@ func (c *call) wait(ctx context.Context, use func(Result) error) error {
 	if !c.abandon() { // the answer is on its way to us
 		return c.take(<-c.answer, use)
 	}
-	return context.Cause(ctx)
+	return ctxerr.Of(ctx)
 }
 
 // abandon gives the call up, and its slot if no worker has begun with it. It reports

@@ -111,19 +111,20 @@ func TestAHangingWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-func TestWhoGivesUpFreesItsSlot(t *testing.T) {
+func TestACallBeyondItsDeadlineFreesItsSlot(t *testing.T) {
 	p, _ := start(t, "workers:slow", func(c *pool.Config) { c.Workers, c.Slots = 1, 4 })
 	busy, err := p.Submit(soon(t), []byte("0.6"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the worker is busy", func() bool { return stats(t, p).Taken == 1 })
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	cause := errors.New("the visitor has left")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, cause)
 	defer cancel()
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if _, err := p.Call(ctx, []byte("9"), nil); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := p.Call(ctx, []byte("9"), nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
 				t.Errorf("a call beyond its deadline: %v", err)
 			}
 		})

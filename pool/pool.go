@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/internal/ctxerr"
 )
 
 // Pool is a set of Python workers. Its methods may be called from any goroutine.
@@ -120,7 +121,7 @@ func (p *Pool) startAll(ctx context.Context) error {
 				return err
 			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctxerr.Of(ctx)
 		}
 	}
 	return nil
