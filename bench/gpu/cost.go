@@ -9,8 +9,8 @@ import (
 	"example.com/goring/layout"
 )
 
-// cost prints what a message of a ring costs the processor, in host memory and for a GPU, both
-// sides in one goroutine. With a driver that does nothing (null/libcuda.c) the difference is the ring's.
+// cost prints the processor time of a message, in host memory and on a GPU ring, both participants
+// in one goroutine. With a driver that does nothing (null/libcuda.c) the difference is the ring's.
 func cost(messages int) error {
 	host, err := perMessage(messages)
 	if err != nil {
@@ -28,7 +28,7 @@ func cost(messages int) error {
 	return nil
 }
 
-// perMessage is how many ns it takes to write 64 bytes, read them where they are, and release.
+// perMessage returns the ns to write 64 bytes, read them in place, and release them.
 func perMessage(messages int, opts ...goring.Option) (float64, error) {
 	r, err := goring.Create("", layout.Bytes(64), append(opts, goring.Slots(64), goring.Timestamps(false))...)
 	if err != nil {
@@ -77,7 +77,7 @@ func perMessage(messages int, opts ...goring.Option) (float64, error) {
 	return best, nil
 }
 
-// crossings is how many ns the two crossings into C take that a message costs.
+// crossings returns the ns of the two crossings into C that a message needs.
 func crossings(messages int) (float64, error) {
 	r, err := goring.Create("", layout.Bytes(64), goring.CUDA(0), goring.Slots(2))
 	if err != nil {
@@ -93,7 +93,7 @@ func crossings(messages int) (float64, error) {
 	for range 5 {
 		start := time.Now()
 		for range messages {
-			_ = r.Synchronize(goring.LegacyStream) // nothing but the crossing, and a lock of ours
+			_ = r.Synchronize(goring.LegacyStream) // only the crossing, and a lock
 		}
 		if ns := 2 * float64(time.Since(start).Nanoseconds()) / float64(messages); best == 0 || ns < best {
 			best = ns

@@ -114,7 +114,7 @@ type Options struct {
 	Dir    string        // Folder of the rings; "" is the default folder.
 	Reap   bool          // Reap dead participants.
 	Unlink bool          // Remove stale rings: those without a living participant.
-	MinAge time.Duration // Keep younger rings, whose creator may be about to join.
+	MinAge time.Duration // Keep younger rings: their creator may be about to join.
 }
 
 // in returns the option for the folder.
