@@ -8,7 +8,7 @@ ROUNDS  ?= 3
 
 stamp := .venv/.set-up
 
-.PHONY: help setup build test test-gpu test-arm64 models soak fuzz lint demo bench bench-peers bench-pool bench-charts embeddings wheel lock clean
+.PHONY: help setup build test test-gpu test-arm64 models soak fuzz format lint demo bench bench-peers bench-pool bench-charts embeddings wheel lock clean
 
 help:
 	@echo 'make demo    photographs from Go to Python workers, every frame verified; then an HTTP service'
@@ -16,7 +16,8 @@ help:
 	@echo 'make test    everything that must hold: linters, Go and Python tests, interop, examples'
 	@echo 'make setup   .venv with the pinned tools (after make clean: PYTHON=python3.12 for another interpreter)'
 	@echo 'make build   the shared library of the Python package, beside its sources'
-	@echo 'make lint    the linters and type checkers of make test alone'
+	@echo 'make format  format Go, Python and C in place'
+	@echo 'make lint    the formatters, linters and type checkers of make test alone'
 	@echo 'make test-gpu  the tests of GPU rings on the GPU of this machine, with a record of the results'
 	@echo 'make test-arm64  the tests of Go and C as arm64 programs under qemu-user (function only)'
 	@echo 'make soak    the fault rows for MINUTES=30, and a report of their figures'
@@ -58,6 +59,9 @@ fuzz: setup
 
 models:
 	@spec/models/run.sh --require --deep
+
+format: setup
+	@scripts/format.sh
 
 lint: build
 	@scripts/lint.sh

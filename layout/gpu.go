@@ -128,6 +128,7 @@ func (s *Superblock) DoneCells() uint64 {
 		return s.Slots
 	case ModeBroadcast:
 		return uint64(s.MaxConsumers)
+	case ModeOverwrite: // no mode of GPU rings
 	}
 	return 0
 }

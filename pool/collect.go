@@ -10,14 +10,14 @@ import (
 	"example.com/goring/goring"
 )
 
-// collect hands results to those who wait for them, until the result ring ends.
+// collect delivers results to their calls until the result ring ends.
 func (p *Pool) collect() {
 	ctx := context.Background()
 	for {
 		m, err := p.consumer.TryRead()
 		if errors.Is(err, goring.ErrEmpty) {
-			// Whom the last answer was for runs here and now: waking another thread for it
-			// would cost more than the rest of its way.
+			// Let the goroutine of the last answer run on this thread: waking another thread for
+			// it would cost more than everything else in the answer's delivery.
 			runtime.Gosched()
 			m, err = p.consumer.Read(ctx)
 		}
@@ -27,15 +27,15 @@ func (p *Pool) collect() {
 		case errors.Is(err, io.EOF):
 			return
 		case errors.Is(err, goring.ErrHeld):
-			<-p.returned // every slot is lent to a Do: wait for one of them
+			<-p.returned // a Do holds every slot: wait until one of them returns
 		default:
 			p.log.Error("a result cannot be read", "error", err)
 		}
 	}
 }
 
-// deliver lends m to its caller. Nobody waits for the answer of a call that was given
-// up, or for the second one of a request whose first worker died after it had answered.
+// deliver lends m to the call that waits for it. No call waits when it was abandoned, or when this
+// is the second answer to a request, after the worker that gave the first has died.
 func (p *Pool) deliver(m goring.Message) {
 	r, err := readReply(m)
 	if err != nil {
@@ -53,13 +53,13 @@ func (p *Pool) deliver(m goring.Message) {
 	c.answer <- answer{message: m, reply: r}
 }
 
-// drop gives back a result that was not lent.
+// drop releases a result that was not lent.
 func (p *Pool) drop(m goring.Message) {
-	_ = m.Release() // nil: the result ring is a queue
+	_ = m.Release() // never fails: the result ring is a queue
 }
 
-// giveBack gives back a lent result.
-func (p *Pool) giveBack(m goring.Message) {
+// returnLent releases a lent result and wakes a collector that waits for a slot.
+func (p *Pool) returnLent(m goring.Message) {
 	p.drop(m)
 	p.calls.using.Done()
 	select {

@@ -11,57 +11,58 @@ import (
 	"example.com/goring/layout"
 )
 
-// Config says what a pool runs. Only Worker and Request are needed. The pool takes
-// Slots x the largest request and ResultSlots x ResultBytes of memory when it starts.
+// Config describes a pool. Worker and Request are required; every other field has a default when
+// it is zero. The pool allocates Slots times the largest request, and ResultSlots times
+// ResultBytes, when it starts.
 type Config struct {
-	Worker string   // what to run: "module:function"
-	Python string   // the interpreter; "python3" without it
-	Dir    string   // the workers' folder, where the module is looked for first; this process's without it
-	Env    []string // "KEY=value", added to this process's environment
+	Worker string   // The function that workers run, as "module:function".
+	Python string   // The interpreter; default "python3".
+	Dir    string   // The workers' folder, searched first for the module; default: this process's.
+	Env    []string // "KEY=value" pairs added to this process's environment.
 
-	Workers int // how many; one per core without it, at most 32
+	Workers int // The number of workers, at most 32; default: one per core.
 
-	Request     layout.Schema // what a request carries
-	MaxMeta     int           // room for a request's metadata, bytes; 256 without it, -1: none
-	ResultBytes int           // the largest result; as large as a request, and at least 4096, without it
-	Slots       int           // requests that wait or are worked on at once; 64 without it
-	ResultSlots int           // results on their way; by Workers and Batch without it
+	Request     layout.Schema // The schema of requests.
+	MaxMeta     int           // The limit of a request's metadata in bytes; default 256, -1: none.
+	ResultBytes int           // The limit of a result in bytes; default: as a request, at least 4096.
+	Slots       int           // The number of requests that wait or are worked on; default 64.
+	ResultSlots int           // The number of results not yet delivered; default by Workers and Batch.
 
-	Batch     int           // most requests in one call of a batch function; what the function says without it
-	BatchWait time.Duration // how long a batch waits for more; what the function says without it
+	Batch     int           // The limit of requests per call of a batch function; default: its own.
+	BatchWait time.Duration // The time that a batch waits for more; default: the function's own.
 
-	Full        Policy // what a call does when all slots are taken
-	MaxAttempts int    // workers that a request may kill before it fails with ErrPoison; 3 without it
+	Full        Policy // The behaviour of a call when all slots are taken; default Block.
+	MaxAttempts int    // The workers that a request may kill before it is ErrPoison; default 3.
 
-	StartTimeout  time.Duration // from start to ready; 60 s without it
-	WorkerTimeout time.Duration // a worker that keeps a request longer is killed and replaced; never without it
-	DrainTimeout  time.Duration // how long Close waits for calls in hand; 10 s without it
+	StartTimeout  time.Duration // The limit from a worker's start to ready; default 60 s.
+	WorkerTimeout time.Duration // The limit for one request; then its worker is killed; default: none.
+	DrainTimeout  time.Duration // The limit of Close's wait for calls in flight; default 10 s.
 
-	MaxRequests int   // a worker is replaced after so many requests; never without it
-	MaxMemory   int64 // a worker is replaced when it uses more resident memory, bytes; never without it
+	MaxRequests int   // The number of requests after which a worker is replaced; default: none.
+	MaxMemory   int64 // The resident bytes above which a worker is replaced; default: none.
 
-	Logger *slog.Logger // what happens to workers, and what they print; slog.Default without it
+	Logger *slog.Logger // Receives the workers' events and output; default slog.Default().
 }
 
-// Policy says what a call does when every request slot is taken.
+// Policy is the behaviour of a call when every request slot is taken.
 type Policy uint8
 
 const (
 	// Block waits for a slot, as long as the call's context allows.
 	Block Policy = iota
-	// Reject fails with goring.ErrFull at once: backpressure for the caller to pass on.
+	// Reject fails with goring.ErrFull at once, so that the caller can pass the backpressure on.
 	Reject
 )
 
 const (
-	mostWorkers   = 32
-	smallResult   = 4096
-	fewResults    = 16
-	firstBackOff  = 100 * time.Millisecond
-	longestBackup = 10 * time.Second
+	mostWorkers    = 32                     // limit of Config.Workers
+	smallResult    = 4096                   // smallest default of Config.ResultBytes
+	fewResults     = 16                     // smallest default of Config.ResultSlots
+	firstBackOff   = 100 * time.Millisecond // pause before the second replacement in a row
+	longestBackOff = 10 * time.Second       // limit of that pause, which doubles
 )
 
-// complete checks c and fills in what was left out.
+// complete checks c and sets the defaults of zero fields.
 func (c *Config) complete() error {
 	if err := c.check(); err != nil {
 		return err
@@ -84,7 +85,7 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// fill sets what is zero.
+// fill sets the field to value if it is zero.
 func fill[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -92,6 +93,7 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
+// check returns an ErrConfig for the first field with a bad value.
 func (c *Config) check() error {
 	bad := func(field string, value any, want string) error {
 		return fmt.Errorf("%w: %s is %v, want %s", ErrConfig, field, value, want)

@@ -20,13 +20,13 @@ import (
 	"example.com/goring/pool"
 )
 
-// alive reports whether a process is there and not a zombie.
+// alive reports whether a process runs and is no zombie.
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(b), ") Z ")
 }
 
-// until waits for what must become true.
+// until waits until condition holds.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
@@ -59,7 +59,7 @@ func TestAKilledWorkersRequestGoesToAnother(t *testing.T) {
 	go func() { answer <- value[int](t, p, "0.5", nil) }()
 	victim := 0
 	until(t, "a worker has taken it", func() bool { return stats(t, p).Taken == 1 })
-	for _, pid := range pids(p) { // the one whose CPU it is cannot be told apart: kill both in turn
+	for _, pid := range pids(p) { // the busy one of them is not known: kill both in turn
 		victim = pid
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		break
@@ -111,19 +111,20 @@ func TestAHangingWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-func TestWhoGivesUpFreesItsSlot(t *testing.T) {
+func TestACallBeyondItsDeadlineFreesItsSlot(t *testing.T) {
 	p, _ := start(t, "workers:slow", func(c *pool.Config) { c.Workers, c.Slots = 1, 4 })
 	busy, err := p.Submit(soon(t), []byte("0.6"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the worker is busy", func() bool { return stats(t, p).Taken == 1 })
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	cause := errors.New("the visitor has left")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, cause)
 	defer cancel()
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if _, err := p.Call(ctx, []byte("9"), nil); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := p.Call(ctx, []byte("9"), nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
 				t.Errorf("a call beyond its deadline: %v", err)
 			}
 		})
@@ -135,7 +136,7 @@ func TestWhoGivesUpFreesItsSlot(t *testing.T) {
 	if _, err := busy.Wait(soon(t)); err != nil {
 		t.Error(err)
 	}
-	if got := value[int](t, p, "0", nil); got == 0 { // the 9 s that were given up are never slept
+	if got := value[int](t, p, "0", nil); got == 0 { // the abandoned requests for 9 s are never run
 		t.Error("no answer")
 	}
 }
@@ -309,8 +310,8 @@ func TestWithoutAnyWorkerCallsFailAndLaterRecover(t *testing.T) {
 	})
 }
 
-// Workers are killed at random under load. Every call is answered, with its own answer,
-// and a function runs twice only for requests whose worker was killed.
+// Workers are killed at random under load. Every call gets its own answer, and a request runs
+// twice only when its worker was killed.
 func TestRandomKills(t *testing.T) {
 	span := 10 * time.Second
 	if s := os.Getenv("GORING_TEST_KILLS"); s != "" {
@@ -352,8 +353,8 @@ func TestRandomKills(t *testing.T) {
 	t.Logf("%v: %d calls answered once each, %d workers killed, %d requests executed again, %v", span, calls.Load(), len(killed), twice, stats(t, p))
 }
 
-// checkExecutions reads which process executed which request, and returns how many were
-// executed more than once.
+// checkExecutions reads which process executed which request, and returns how many requests ran
+// more than once.
 func checkExecutions(t *testing.T, path string, calls int, killed map[int]bool) (twice int) {
 	t.Helper()
 	f, err := os.Open(path)

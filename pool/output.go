@@ -13,23 +13,24 @@ import (
 )
 
 const (
-	longestLine = 8192 // bytes of a printed line; longer ones are split
-	keptLines   = 20   // for the error of a worker that cannot start
+	longestLine = 8192 // limit of a logged line in bytes; longer lines are split
+	keptLines   = 20   // lines kept for the error of a worker that cannot start
 )
 
-// output forwards what a worker prints to the log, line by line.
+// output forwards a worker's printed lines to the log.
 type output struct {
 	log  *slog.Logger
-	done chan struct{}
+	done chan struct{} // closed when all output has been read
 
 	mu    sync.Mutex
-	lines []string
+	lines []string // the last keptLines lines
 }
 
 func newOutput(log *slog.Logger, worker string) *output {
 	return &output{log: log.With("worker", worker), done: make(chan struct{})}
 }
 
+// forward logs every line of from until its end, and closes it.
 func (o *output) forward(from *os.File) {
 	defer close(o.done)
 	defer func() { _ = from.Close() }()
@@ -47,6 +48,7 @@ func (o *output) forward(from *os.File) {
 	}
 }
 
+// keep adds line to the last lines.
 func (o *output) keep(line string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,15 +58,15 @@ func (o *output) keep(line string) {
 	}
 }
 
-// tail is the last lines.
+// tail returns the last lines.
 func (o *output) tail() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return strings.Join(o.lines, "\n")
 }
 
-// wait waits for the end of what a dead worker has printed. A process that it started
-// may hold the pipe for ever.
+// wait waits until the output of a worker that has ended is read, for at most a second: a process
+// that the worker started may keep the pipe open for ever.
 func (o *output) wait() {
 	select {
 	case <-o.done:

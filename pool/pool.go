@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"example.com/goring/goring"
+	"example.com/goring/internal/ctxerr"
 )
 
 // Pool is a set of Python workers. Its methods may be called from any goroutine.
@@ -33,28 +34,29 @@ type Pool struct {
 	requests *goring.Ring
 	results  *goring.Ring
 	producer *goring.Producer
-	turn     chan struct{} // the producer is for one goroutine at a time
+	turn     chan struct{} // a lock of producer that can be waited for with a context
 	consumer *goring.Consumer
-	returned chan struct{} // a lent result came back
+	returned chan struct{} // signalled when a lent result has been released
 
 	calls   calls
 	workers []*worker
 	counts  counts
-	down    atomic.Pointer[StartError] // why no worker can be started, while that is so
+	down    atomic.Pointer[StartError] // the reason why no worker can be started; nil when one can
 
-	closing  chan struct{} // no new calls
-	draining chan struct{} // workers are not replaced any more
-	ended    chan struct{} // Close has returned
+	closing  chan struct{} // closed when new calls are refused
+	draining chan struct{} // closed when workers are no longer replaced
+	ended    chan struct{} // closed when Close is done
 	close    sync.Once
-	failure  error // of Close
-	running  sync.WaitGroup
+	failure  error          // result of Close, valid when ended is closed
+	running  sync.WaitGroup // the collector, the supervisors and the watch
 }
 
-// New starts a pool and waits until every worker is ready. When a worker cannot start,
-// New stops the others and fails with a [*StartError] that carries Python's own words.
+// New starts a pool and waits until every worker is ready. It fails with ErrConfig for a bad
+// field of cfg, with a [*StartError] that carries Python's error when a worker cannot start, and
+// with the error of ctx when that ends first.
 //
-// When ctx ends the pool closes as [Pool.Close] does: give it the context of
-// signal.NotifyContext, and SIGTERM drains the pool.
+// When ctx ends later, the pool closes as [Pool.Close] does: with the context of
+// signal.NotifyContext, SIGTERM drains the pool.
 func New(ctx context.Context, cfg Config) (*Pool, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("pool of %q: %w", cfg.Worker, err)
@@ -85,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Pool, error) {
 	return p, nil
 }
 
-// open makes the rings and joins them.
+// open creates the rings and joins them.
 func (p *Pool) open() (err error) {
 	c := &p.cfg
 	request := []goring.Option{goring.Slots(c.Slots), goring.Consumers(max(c.Workers, 2)), goring.MaxMeta(c.MaxMeta)}
@@ -96,7 +98,7 @@ func (p *Pool) open() (err error) {
 		goring.Producers(c.Workers), goring.MaxMeta(resultMeta), goring.Timestamps(false)); err != nil {
 		return err
 	}
-	// Dead workers are replaced: their rings' waits go on.
+	// Dead workers are replaced, so their death ends no wait.
 	patient := []goring.Option{goring.As("pool"), goring.OnPeerDeath(goring.AwaitSuccessor)}
 	if p.producer, err = p.requests.Producer(patient...); err != nil {
 		return err
@@ -120,16 +122,15 @@ func (p *Pool) startAll(ctx context.Context) error {
 				return err
 			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctxerr.Of(ctx)
 		}
 	}
 	return nil
 }
 
-// Close refuses new calls, waits until those in hand are answered (for at most
-// Config.DrainTimeout), ends the workers and gives the memory back. It may be called
-// more than once. The error says how many calls were not answered in time; those fail
-// with ErrClosed.
+// Close refuses new calls, waits at most Config.DrainTimeout until those in flight are answered,
+// ends the workers and releases the memory. Calls not answered in time fail with ErrClosed, and
+// Close fails with ErrClosed and their number. Further calls of Close wait and return the same.
 func (p *Pool) Close() error {
 	p.close.Do(func() {
 		defer close(p.ended)
@@ -140,25 +141,25 @@ func (p *Pool) Close() error {
 			p.failure = fmt.Errorf("pool of %q: %d calls were not answered within %v: %w", p.cfg.Worker, left, p.cfg.DrainTimeout, ErrClosed)
 		}
 		close(p.draining)
-		_ = p.requests.Shutdown() // workers take what is there, and end
+		_ = p.requests.Shutdown() // workers answer the requests that wait, and end
 		for _, w := range p.workers {
 			w.end(max(time.Until(limit), killAfter))
 		}
-		_ = p.results.Shutdown() // and the collector
+		_ = p.results.Shutdown() // ends the collector
 		p.running.Wait()
 		p.calls.failAll(ErrClosed)
-		p.turn <- struct{}{} // nobody is writing a request any more
-		p.calls.using.Wait() // and nobody looks at a result in place
+		p.turn <- struct{}{} // no request is being written any more
+		p.calls.using.Wait() // no result is being read in place any more
 		p.failure = errors.Join(p.failure, p.release())
 	})
 	<-p.ended
 	return p.failure
 }
 
-// killAfter is how long a worker that has nothing to do may take to end.
+// killAfter is the least time that a worker is given to end.
 const killAfter = 2 * time.Second
 
-// release gives back what open took.
+// release leaves and closes the rings that open has joined.
 func (p *Pool) release() error {
 	var errs []error
 	if p.producer != nil {

@@ -19,8 +19,7 @@ import (
 	"example.com/goring/pool"
 )
 
-// python is the interpreter that has the package installed: the tree's own, or the one
-// that GORING_TEST_PYTHON names.
+// python returns the interpreter that has the package installed: GORING_TEST_PYTHON, or the tree's.
 func python(t *testing.T) string {
 	t.Helper()
 	if p := os.Getenv("GORING_TEST_PYTHON"); p != "" {
@@ -36,7 +35,7 @@ func python(t *testing.T) string {
 	return p
 }
 
-// logs collects what a pool logs.
+// logs collects a pool's log lines.
 type logs struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -63,7 +62,7 @@ func config(t *testing.T, worker string, log *logs) pool.Config {
 	}
 }
 
-// start runs a pool for the test; change may alter its configuration.
+// start starts a pool for the test, with the configuration that change alters.
 func start(t *testing.T, worker string, change ...func(*pool.Config)) (*pool.Pool, *logs) {
 	t.Helper()
 	log := &logs{}
@@ -93,7 +92,7 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// value calls and decodes.
+// value makes a call and returns its decoded result.
 func value[T any](t *testing.T, p *pool.Pool, payload string, meta any) (v T) {
 	t.Helper()
 	r, err := p.Call(soon(t), []byte(payload), meta)

@@ -9,25 +9,25 @@ import (
 	"example.com/goring/layout"
 )
 
-// Result is what a worker's function returned.
+// Result is the return value of a worker's function.
 type Result struct {
 	kind   Kind
-	worker string
-	tensor layout.TensorDesc
+	worker string            // the worker's name
+	tensor layout.TensorDesc // of KindArray
 	data   []byte
 }
 
-// Kind says what the function returned.
+// Kind returns the kind of the value.
 func (r Result) Kind() Kind { return r.kind }
 
-// Worker is the name of the worker that answered.
+// Worker returns the name of the worker that answered.
 func (r Result) Worker() string { return r.worker }
 
-// Bytes is the result as it came: an array's elements, bytes, or a value's msgpack.
-// In [Pool.Do] it lies in shared memory.
+// Bytes returns the encoded value: an array's elements, bytes as they are, or a value's msgpack.
+// In [Pool.Do] they are in shared memory.
 func (r Result) Bytes() []byte { return r.data }
 
-// Tensor describes an array; ErrResult when the function returned something else.
+// Tensor returns dtype and shape of an array. It fails with ErrResult for any other kind.
 func (r Result) Tensor() (layout.TensorDesc, error) {
 	if r.kind != KindArray {
 		return layout.TensorDesc{}, fmt.Errorf("an array is asked for, the function returned a %s: %w", r.kind, ErrResult)
@@ -35,8 +35,8 @@ func (r Result) Tensor() (layout.TensorDesc, error) {
 	return r.tensor, nil
 }
 
-// Decode decodes a value into v, which is a pointer, as msgpack does. Bytes go into a
-// *[]byte; for arrays use [Array].
+// Decode decodes a value into the pointer v, as msgpack does, or bytes into a *[]byte. It fails
+// with ErrResult for any other kind; for arrays use [Array].
 func (r Result) Decode(v any) error {
 	switch to, isBytes := v.(*[]byte); {
 	case r.kind == KindBytes && isBytes:
@@ -48,8 +48,8 @@ func (r Result) Decode(v any) error {
 	return fmt.Errorf("a %s cannot be decoded into %T: %w", r.kind, v, ErrResult)
 }
 
-// Array is a copy of an array's elements in C order, and its shape. The dtype must be
-// that of T, else it fails with ErrResult.
+// Array returns a copy of an array's elements in C order, and its shape. It fails with ErrResult
+// when the result is no array or its dtype is not that of T.
 func Array[T layout.Scalar](r Result) (elements []T, shape []int, err error) {
 	d, err := r.Tensor()
 	if err != nil {
@@ -64,7 +64,7 @@ func Array[T layout.Scalar](r Result) (elements []T, shape []int, err error) {
 	return elements, d.Dims(), err
 }
 
-// read is the result that m carries, in place. Python's errors become Go's.
+// read returns the result in m without copying it. A Python exception becomes a [*RemoteError].
 func (p *Pool) read(m goring.Message, r reply) (Result, error) {
 	d, err := m.Tensor()
 	if err != nil {
@@ -86,8 +86,8 @@ func (p *Pool) read(m goring.Message, r reply) (Result, error) {
 	return Result{}, fmt.Errorf("worker %s sent a %s: %w", out.worker, r.kind, goring.ErrCorrupt)
 }
 
-// own is r with a copy of its bytes.
-func (r Result) own() Result {
+// clone returns r with a copy of its bytes.
+func (r Result) clone() Result {
 	r.data = bytes.Clone(r.data)
 	return r
 }

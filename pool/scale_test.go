@@ -17,7 +17,7 @@ import (
 	"example.com/goring/pool"
 )
 
-// resident is a process's memory of its own, bytes: shared memory does not count.
+// resident returns a process's private memory in bytes, without shared memory.
 func resident(t *testing.T, pid int) (own int) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -34,8 +34,8 @@ func resident(t *testing.T, pid int) (own int) {
 	return own << 10
 }
 
-// Ten thousand callers at once, and memory that does not grow with the requests. With
-// GORING_TEST_SCALE=1000000 the run is of that many requests.
+// Ten thousand callers at once are answered, and memory does not grow with the number of requests,
+// which GORING_TEST_SCALE sets.
 func TestScale(t *testing.T) {
 	requests, callers := int64(200_000), 10_000
 	if s := os.Getenv("GORING_TEST_SCALE"); s != "" {

@@ -6,50 +6,52 @@ import (
 	"time"
 )
 
-// Stats is one look at a pool while it runs on.
+// Stats is a snapshot of a running pool.
 type Stats struct {
-	Waiting  int // requests in the ring that no worker has taken
-	Taken    int // requests that workers are busy with
-	InFlight int // calls that wait for an answer, wherever it is
+	Waiting  int // The requests in the ring that no worker has taken.
+	Taken    int // The requests that workers are busy with.
+	InFlight int // The calls that wait for an answer.
 
-	Answered  uint64 // calls answered, by results and by Python's exceptions
-	Raised    uint64 // of these, exceptions
-	Poisoned  uint64 // calls that failed with ErrPoison
-	Abandoned uint64 // calls whose caller gave up first
-	Late      uint64 // answers that nobody waited for any more
-	Restarts  uint64 // workers replaced because they died or could not start
-	Hangs     uint64 // of these, killed because of Config.WorkerTimeout
+	Answered  uint64 // The calls answered, with results and with Python's exceptions.
+	Raised    uint64 // The exceptions among Answered.
+	Poisoned  uint64 // The calls that failed with ErrPoison.
+	Abandoned uint64 // The calls given up when their context ended.
+	Late      uint64 // The answers for which no call waited any more.
+	Restarts  uint64 // The workers replaced because they died or could not start.
+	Hangs     uint64 // The workers among Restarts killed because of Config.WorkerTimeout.
 
-	Latency Histogram // from the commit of a request to its answer
+	Latency Histogram // The time from the commit of a request to its answer.
 	Workers []WorkerStats
 }
 
-// WorkerStats is one worker's part.
+// WorkerStats is the part of one worker.
 type WorkerStats struct {
 	Name     string
-	PID      int // 0 while none runs
-	Ready    bool
-	Starts   int
-	Requests uint64        // answered
-	Busy     time.Duration // in the function
-	Last     error         // why the process before ended
+	PID      int           // The process; 0 while none runs.
+	Ready    bool          // The process takes requests.
+	Starts   int           // The processes started.
+	Requests uint64        // The requests answered.
+	Busy     time.Duration // The time spent in the function.
+	Last     error         // The reason why the previous process ended.
 }
 
-// String is a line for people.
+// String returns a line for people.
 func (s Stats) String() string {
 	return fmt.Sprintf("%d answered (%d raised), %d in flight, %d waiting, %d restarts, latency %v p50 %v p99",
 		s.Answered, s.Raised, s.InFlight, s.Waiting, s.Restarts, s.Latency.Quantile(0.5), s.Latency.Quantile(0.99))
 }
 
-// counts are what the parts of a pool count as they go.
+// counts holds the counters of a pool, named as the fields of [Stats].
 type counts struct {
 	answered, raised, poisoned, abandoned, late, restarts, hangs atomic.Uint64
 
 	latency latency
-	workers [mostWorkers + 1]struct{ requests, busy atomic.Uint64 } // the last: a worker that is none
+	// workers has one element more, for answers with an index that no worker has. busy is in
+	// microseconds.
+	workers [mostWorkers + 1]struct{ requests, busy atomic.Uint64 }
 }
 
-// count notes an answer.
+// count counts an answer that took so long.
 func (p *Pool) count(r reply, took time.Duration) {
 	k := &p.counts
 	k.answered.Add(1)
@@ -65,7 +67,7 @@ func (p *Pool) count(r reply, took time.Duration) {
 	w.busy.Add(r.micros)
 }
 
-// Stats looks at the pool.
+// Stats returns a snapshot of the pool. It fails with goring.ErrClosed after Close.
 func (p *Pool) Stats() (Stats, error) {
 	ring, err := p.requests.Stats()
 	if err != nil {
@@ -84,6 +86,7 @@ func (p *Pool) Stats() (Stats, error) {
 	return s, nil
 }
 
+// stats returns the worker's part of the snapshot.
 func (w *worker) stats(requests, micros uint64) WorkerStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,8 +2,8 @@ package pool
 
 import "time"
 
-// watchForHangs kills workers that keep a request for longer than Config.WorkerTimeout.
-// The request ring's words say who has taken what.
+// watchForHangs kills workers that hold a request for longer than Config.WorkerTimeout, until the
+// pool drains. The words of the request ring tell which seat has taken which message.
 func (p *Pool) watchForHangs() {
 	limit := p.cfg.WorkerTimeout
 	tick := time.NewTicker(min(max(limit/8, time.Millisecond), time.Second))
@@ -21,18 +21,18 @@ func (p *Pool) watchForHangs() {
 		}
 		stats, err := p.requests.Stats()
 		if err != nil {
-			p.log.Error("the request ring cannot be looked at", "error", err)
+			p.log.Error("the request ring cannot be inspected", "error", err)
 			continue
 		}
 		now, seen := time.Now(), map[loan]time.Time{}
-		for _, who := range stats.Participants {
-			for _, n := range who.Holds {
-				l := loan{who.Seat, n}
+		for _, worker := range stats.Participants {
+			for _, n := range worker.Holds {
+				l := loan{worker.Seat, n}
 				if seen[l] = now; !since[l].IsZero() {
 					seen[l] = since[l]
 				}
 				if now.Sub(seen[l]) > limit {
-					p.killSeat(who.Seat)
+					p.killSeat(worker.Seat)
 				}
 			}
 		}
@@ -40,7 +40,7 @@ func (p *Pool) watchForHangs() {
 	}
 }
 
-// killSeat kills the worker that sits there.
+// killSeat kills the worker that holds the seat, once.
 func (p *Pool) killSeat(seat int) {
 	for _, w := range p.workers {
 		w.mu.Lock()

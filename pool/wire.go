@@ -10,12 +10,12 @@ import (
 	"example.com/goring/layout"
 )
 
-// What a pool and its workers say to each other; the other half is goring.worker.
+// The protocol between a pool and its workers. The workers' side is goring.worker in Python.
 //
-// A worker gets the request ring, the result ring and the writing end of a pipe as
-// descriptors 3, 4 and 5. On the pipe it says in one line of JSON that it is ready, or
-// why it cannot be. A result carries its request's tag, and as metadata a list of its
-// kind, the worker's index and the microseconds spent in the function.
+// A worker inherits the request ring, the result ring and the writing end of a pipe as
+// descriptors 3, 4 and 5. It writes one line of JSON to the pipe: that it is ready, or why it
+// cannot start. A result carries the tag of its request, and as metadata a list of its kind, the
+// worker's index and the microseconds spent in the function.
 
 const (
 	fdRequests = 3 + iota // in the order of exec.Cmd.ExtraFiles
@@ -23,17 +23,17 @@ const (
 	fdStatus
 )
 
-const resultMeta = 64 // room for a result's metadata, bytes
+const resultMeta = 64 // limit of a result's metadata in bytes
 
-// Kind says what a result is.
+// Kind is the kind of a result.
 type Kind uint8
 
 const (
-	// KindArray is an ndarray: dtype, shape and C-contiguous elements.
+	// KindArray is a NumPy array: dtype, shape and elements in C order.
 	KindArray Kind = iota
-	// KindBytes is bytes, as they are.
+	// KindBytes is bytes.
 	KindBytes
-	// KindValue is anything else that msgpack carries: None, numbers, text, lists, dicts.
+	// KindValue is a value in msgpack: None, numbers, text, lists, dicts.
 	KindValue
 	kindError
 	kindPoison
@@ -41,7 +41,7 @@ const (
 
 var kindNames = [...]string{"array", "bytes", "value", "error", "poison"}
 
-// String is the kind's name.
+// String returns the kind's name.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -49,9 +49,10 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
+// resultSchema returns the schema of the result ring.
 func resultSchema(size int) layout.Schema { return layout.Tensor(size) }
 
-// options is what a worker is told on its command line.
+// options is a worker's configuration, passed on its command line as JSON.
 type options struct {
 	Name        string  `json:"name"`
 	Index       int     `json:"index"`
@@ -62,23 +63,24 @@ type options struct {
 	MaxMemory   int64   `json:"max_memory"`
 }
 
+// String returns the JSON.
 func (o options) String() string {
-	b, _ := json.Marshal(o) // strings and numbers
+	b, _ := json.Marshal(o) // never fails: strings and numbers
 	return string(b)
 }
 
-// status is the one line that a worker says on its pipe.
+// status is the line that a worker writes to its pipe. One of the fields is set.
 type status struct {
 	Ready *struct {
 		PID      int `json:"pid"`
-		Consumer int `json:"consumer"` // its seats
-		Producer int `json:"producer"`
+		Consumer int `json:"consumer"` // the seat in the request ring
+		Producer int `json:"producer"` // the seat in the result ring
 		Batch    int `json:"batch"`
 	} `json:"ready"`
 	Error *StartError `json:"error"`
 }
 
-// readStatus reads that line; io.EOF when the worker ended without one.
+// readStatus reads the line. It fails with io.EOF when the worker ended without one.
 func readStatus(r io.Reader) (s status, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 	if err != nil {
@@ -96,15 +98,15 @@ func readStatus(r io.Reader) (s status, err error) {
 	return s, nil
 }
 
-// reply is a result's metadata.
+// reply is the metadata of a result.
 type reply struct {
 	kind   Kind
-	worker int
-	micros uint64
+	worker int    // the worker's index, at most mostWorkers
+	micros uint64 // the time in the function
 }
 
-// readReply reads a result's metadata: three small numbers in a list. The general
-// decoder would cost as much as the rest of the collector together.
+// readReply decodes the metadata of a result: three small numbers in a list. It does not use the
+// general decoder, which would cost as much as the rest of the collector.
 func readReply(m goring.Message) (r reply, err error) {
 	b := m.RawMeta()
 	if len(b) < 4 || b[0] != 0x93 {
@@ -120,7 +122,7 @@ func readReply(m goring.Message) (r reply, err error) {
 	return reply{kind: Kind(n[0]), worker: int(min(n[1], mostWorkers)), micros: n[2]}, nil
 }
 
-// readUint reads one unsigned msgpack integer.
+// readUint decodes one unsigned msgpack integer and returns the bytes after it.
 func readUint(b []byte) (n uint64, rest []byte, err error) {
 	size := 0
 	switch {

@@ -13,35 +13,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// worker is one place in the pool, and the process that fills it now.
+// worker is one of the pool's places for worker processes, which follow each other in it.
 type worker struct {
 	p     *Pool
 	index int
 	name  string
 
 	mu      sync.Mutex
-	process *process // nil while none runs
-	last    error    // why the one before ended
-	starts  int
-	failed  int // starts in a row that did not become ready
+	process *process // the process now; nil while none runs
+	last    error    // the reason why the previous process ended
+	starts  int      // number of processes started
+	failed  int      // number of failures in a row
 }
 
-// process is one run of a worker.
+// process is one process of a worker. The worker's mutex guards ready, consumer and hung.
 type process struct {
 	cmd      *exec.Cmd
-	life     *os.File // its standard input; closing it tells the worker that we are gone
+	life     *os.File // closing it ends the process's standard input, the sign that the pool is gone
 	output   *output
 	started  time.Time
-	ready    bool
+	ready    bool          // it takes requests
 	consumer int           // its seat in the request ring, once ready
-	hung     bool          // it was killed for that
-	exited   chan struct{} // closed when it has ended and its seats are free
+	hung     bool          // it was killed because of Config.WorkerTimeout
+	exited   chan struct{} // closed when it has ended and its seats have been reaped
 }
 
 func newWorker(p *Pool, index int) *worker {
 	return &worker{p: p, index: index, name: fmt.Sprintf("w%d", index)}
 }
 
+// nameOf returns the name of the worker with that index, which a worker has sent.
 func (p *Pool) nameOf(index int) string {
 	if index < len(p.workers) {
 		return p.workers[index].name
@@ -49,8 +50,8 @@ func (p *Pool) nameOf(index int) string {
 	return fmt.Sprintf("w%d", index)
 }
 
-// supervise keeps the place filled until the pool drains. The outcome of the first
-// start goes to first.
+// supervise starts a process whenever none runs, until the pool drains. It sends the outcome of
+// the first start to first.
 func (w *worker) supervise(first chan<- error) {
 	report := func(err error) {
 		if first != nil {
@@ -66,7 +67,7 @@ func (w *worker) supervise(first chan<- error) {
 			err = w.outlive(run)
 		}
 		if err == nil {
-			continue // it left because it was told to
+			continue // the process has left as it was told
 		}
 		w.note(err)
 		if !w.pause() {
@@ -76,7 +77,7 @@ func (w *worker) supervise(first chan<- error) {
 	report(ErrClosed)
 }
 
-// start starts a process and waits until it is ready. Its error is a *StartError.
+// start starts a process and waits until it is ready. It fails with a *StartError.
 func (w *worker) start() (*process, error) {
 	run, pipe, err := w.spawn()
 	if err != nil {
@@ -109,11 +110,11 @@ func (w *worker) start() (*process, error) {
 	return nil, failure
 }
 
-// spawn starts a process. The pipe is its status line.
+// spawn starts a process and returns the pipe with its status line.
 func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	var open []*os.File
 	defer func() {
-		for _, f := range open { // the child's ends, and everything when it did not start
+		for _, f := range open { // the child's ends; on failure, both ends
 			_ = f.Close()
 		}
 	}()
@@ -134,11 +135,11 @@ func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	}
 	var rings [2]*os.File
 	for i, fd := range []int{w.p.requests.FD(), w.p.results.FD()} {
-		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return nil, nil, err
 		}
-		rings[i] = os.NewFile(uintptr(own), "ring")
+		rings[i] = os.NewFile(uintptr(dup), "ring")
 		open = append(open, rings[i])
 	}
 	c := &w.p.cfg
@@ -149,7 +150,7 @@ func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, printEnd, printEnd
 	cmd.ExtraFiles = []*os.File{fdRequests - 3: rings[0], fdResults - 3: rings[1], fdStatus - 3: statusEnd}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are for us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keeps the terminal's signals from it
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
@@ -164,14 +165,14 @@ func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	return run, statusLine, nil
 }
 
-// reap waits for the end of a process, and then frees what it held in the rings.
+// reap waits for the end of a process, then reaps its seats in both rings.
 func (w *worker) reap(run *process) {
 	_ = run.cmd.Wait()
 	run.output.wait()
 	_ = run.life.Close()
 	for _, ring := range []interface{ Reap() (int, error) }{w.p.requests, w.p.results} {
 		if _, err := ring.Reap(); err != nil {
-			w.p.log.Error("what a worker left cannot be repaired", "worker", w.name, "error", err)
+			w.p.log.Error("cannot reap a worker's seat", "worker", w.name, "error", err)
 		}
 	}
 	w.mu.Lock()
@@ -180,8 +181,8 @@ func (w *worker) reap(run *process) {
 	close(run.exited)
 }
 
-// outlive waits for the end of a ready process; the error says why it ended if it was
-// not meant to.
+// outlive waits for the end of a ready process. It returns nil when the process left as it was
+// told, otherwise how it ended.
 func (w *worker) outlive(run *process) error {
 	<-run.exited
 	state := run.cmd.ProcessState
@@ -189,7 +190,7 @@ func (w *worker) outlive(run *process) error {
 		w.p.log.Info("worker has left", "worker", w.name, "after", time.Since(run.started).Round(time.Millisecond))
 		return nil
 	}
-	if time.Since(run.started) > longestBackup {
+	if time.Since(run.started) > longestBackOff {
 		w.mu.Lock()
 		w.failed = 0
 		w.mu.Unlock()
@@ -197,8 +198,8 @@ func (w *worker) outlive(run *process) error {
 	return fmt.Errorf("worker %s died: %s", w.name, state)
 }
 
-// note remembers and logs why a process ended or did not start. When nobody else runs,
-// those who wait for an answer are told.
+// note records and logs why a process ended or did not start. When no worker is left that can be
+// started, it fails all waiting calls.
 func (w *worker) note(err error) {
 	w.mu.Lock()
 	w.last = err
@@ -214,11 +215,11 @@ func (w *worker) note(err error) {
 	}
 }
 
-// startsBeforeDown is how many starts in a row must fail before calls are told so.
+// startsBeforeDown is the number of failed starts in a row after which calls fail.
 const startsBeforeDown = 3
 
-// pause waits before the next start, longer each time; false when the pool drains. The
-// first replacement comes at once.
+// pause waits before the next start, twice as long each time and not at all the first time. It
+// reports false when the pool drains.
 func (w *worker) pause() bool {
 	w.mu.Lock()
 	failed := w.failed
@@ -227,15 +228,14 @@ func (w *worker) pause() bool {
 		return !w.p.isDraining()
 	}
 	select {
-	case <-time.After(min(firstBackOff<<min(failed-2, 10), longestBackup)):
+	case <-time.After(min(firstBackOff<<min(failed-2, 10), longestBackOff)):
 		return true
 	case <-w.p.draining:
 		return false
 	}
 }
 
-// end waits for the process to leave a ring that is shut down, and kills it when that
-// takes longer than d.
+// end waits until the process has left the rings, which are shut down, and kills it after d.
 func (w *worker) end(d time.Duration) {
 	w.mu.Lock()
 	run := w.process
@@ -253,14 +253,14 @@ func (w *worker) end(d time.Duration) {
 	<-run.exited
 }
 
-// kill ends a process, and what it has started itself.
+// kill kills a process and its process group.
 func (r *process) kill() {
-	if r.cmd.Process.Kill() == nil { // it is not waited for yet: its number is still its own
+	if r.cmd.Process.Kill() == nil { // not waited for yet, so the pid is not reused
 		_ = unix.Kill(-r.cmd.Process.Pid, unix.SIGKILL)
 	}
 }
 
-// ready is how many workers take requests now.
+// ready returns how many workers take requests now.
 func (p *Pool) ready() (n int) {
 	for _, w := range p.workers {
 		w.mu.Lock()
@@ -272,6 +272,7 @@ func (p *Pool) ready() (n int) {
 	return n
 }
 
+// isDraining reports whether Close has stopped the replacement of workers.
 func (p *Pool) isDraining() bool {
 	select {
 	case <-p.draining:

@@ -31,6 +31,7 @@ trap 'rm -rf "$bin"' EXIT
 # themselves again, and the kernel cannot start an arm64 program. ON may be a command to start it with.
 compile() { # PACKAGE LAUNCHER
 	GOARCH=arm64 CGO_ENABLED=0 go test -c -o "$2.test" "./$1"
+	# shellcheck disable=SC2016 # the launcher expands them
 	printf '#!/bin/sh\nexec $ON qemu-aarch64 -0 "$0" "$0.test" "$@"\n' >"$2"
 	chmod +x "$2"
 }

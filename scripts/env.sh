@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced from the root of the tree: the environment of every target, and of a shell to work in.
 export VIRTUAL_ENV="$PWD/.venv"
 export PATH="$VIRTUAL_ENV/bin:$PATH"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced: `step HEADING COMMAND...` prints what runs and how long it took.
 step() {
 	printf '\n== %s\n' "$1"

@@ -18,7 +18,7 @@ try() { # INTERPRETER WHEEL RESOLUTION
 rm -rf dist build/lib.* build/bdist.* # or a module removed since would come along
 for python in $(.venv/bin/python scripts/interpreters.py); do
 	tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
-	if [ ! -e dist/goring-*-"$tag"-*.whl ]; then
+	if ! compgen -G "dist/goring-*-$tag-*.whl" >/dev/null; then
 		step "$tag: build with $python" "$uv" build -q --wheel --python "$python" --out-dir dist
 	fi
 	wheel=$(echo dist/goring-*-"$tag"-*.whl)

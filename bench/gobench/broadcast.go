@@ -8,12 +8,11 @@ import (
 	"example.com/goring/layout"
 )
 
-// castSlots is a lap of the broadcast measurements.
+// castSlots is the number of slots of the broadcast measurements.
 const castSlots = 64
 
-// broadcast is what a message costs its producer, and one of its consumers, when so many
-// consumers have joined. Everybody takes turns on one core, a lap at a time, so that the
-// figure is work and not waiting: ns per message of the producer.
+// broadcast measures the cost of a message to its producer, in ns, with that many consumers. All
+// participants take turns on one core, a lap at a time, so that the figure is work, not waiting.
 func broadcast(consumers, laps int) (float64, error) {
 	r, err := goring.Create("", layout.Bytes(32), goring.Mode(layout.ModeBroadcast), goring.Slots(castSlots), goring.Consumers(max(consumers, 1)))
 	if err != nil {

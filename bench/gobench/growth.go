@@ -9,7 +9,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// grown are the measurements that end in a number, of what grows.
+// grown holds the measurements with a number at the end of their name: they show how the cost grows with it.
 var grown = map[string]func(n, divisor int) (value float64, unit string, err error){
 	"cast": func(n, divisor int) (float64, string, error) {
 		ns, err := broadcast(n, 20000/divisor)
@@ -25,7 +25,7 @@ var grown = map[string]func(n, divisor int) (value float64, unit string, err err
 	},
 }
 
-// grow finds name among the measurements with a number, those between two processes too.
+// grow returns the measurement of that name with a number, also one between two processes.
 func grow(name string) (what string, n int) {
 	for k, r := range name {
 		if r >= '0' && r <= '9' {
@@ -38,21 +38,21 @@ func grow(name string) (what string, n int) {
 	return name, 0
 }
 
-// slots is "one" with another number of slots.
+// slots returns measurement "one" with n slots.
 func slots(n int) *bench {
 	b := *benches["one"]
 	b.slots = n
 	return &b
 }
 
-// bulk is "copy" of 64 KiB with another number of slots.
+// bulk returns measurement "copy" of 64 KiB with n slots.
 func bulk(n int) *bench {
 	b := size(64 << 10)
 	b.slots = n
 	return b
 }
 
-// size is "copy" with other messages.
+// size returns measurement "copy" with messages of n bytes.
 func size(n int) *bench {
 	b := *benches["copy"]
 	b.schema = layout.Bytes(n)
@@ -65,11 +65,11 @@ func size(n int) *bench {
 	return &b
 }
 
-// joinedMost bounds how many rings are joined: a seat is a file of its own, and a process
-// may have some thousands.
+// joinedMost is the limit of joined rings: each seat is an open file, and a process may have some
+// thousands.
 const joinedMost = 1000
 
-// ended is a ring, and both its ends when they are in this process.
+// ended is a ring and, when they are in this process, its two participants.
 type ended struct {
 	r *goring.Ring
 	p *goring.Producer
@@ -91,8 +91,8 @@ func (e *ended) join() (err error) {
 	return err
 }
 
-// rings opens n rings, joins both sides of a thousand of them at most, and sends messages
-// through one after the other: ns per message and per ring that was opened.
+// rings opens n rings, joins a thousand of them at most, and sends messages through one after the
+// other. It returns ns per message and per opened ring.
 func rings(n, messages int) (turn, open float64, err error) {
 	all := make([]ended, n)
 	begun := time.Now()

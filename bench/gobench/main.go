@@ -28,13 +28,13 @@ var bg = context.Background()
 type bench struct {
 	unit      string
 	count     int
-	scale     float64 // of the figure
-	rate      bool    // count per time, else time per count
+	scale     float64 // factor of the figure
+	rate      bool    // the figure is count per time, not time per count
 	schema    layout.Schema
 	slots     int
 	wait      goring.Strategy
-	both      bool // a ring in each direction
-	bytes     int  // of a message that is copied
+	both      bool // there is a ring in each direction
+	bytes     int  // size of a message that is copied
 	near, far func(b *bench, p *goring.Producer, c *goring.Consumer) error
 }
 
@@ -226,8 +226,7 @@ func run(args []string) error {
 	return measure(b, args[0], divisor)
 }
 
-// measure makes the rings, starts the peer and times the near side until the peer
-// has ended.
+// measure makes the rings, starts the peer and times the near side until the peer has ended.
 func measure(b *bench, name, divisor string) error {
 	there, err := goring.Create(fmt.Sprintf("gobench-%d", os.Getpid()), b.schema, goring.Slots(b.slots))
 	if err != nil {
@@ -260,7 +259,7 @@ func near(b *bench, name string, there, back *goring.Ring) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.Read(bg) // the peer is there
+	m, err := c.Read(bg) // the peer has started
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"example.com/goring/layout"
 )
 
-// latency is half of a round trip between two processes: a 64-byte message is written to the
-// device, read back by the other process from the device, and sent back.
+// latency measures half of a round trip between two processes: one writes a 64-byte message to the
+// device, the other reads it from the device and sends it back.
 func latency(span time.Duration) (map[string]float64, error) {
 	there := fmt.Sprintf("bench-gpu-%d", os.Getpid())
 	back := there + "-back"
@@ -82,7 +82,7 @@ func take(ctx context.Context, c *cuda.Consumer, b []byte) error {
 	return m.Release()
 }
 
-// answer sends back what comes, until the first ring is shut down.
+// answer sends every message back, until the first ring is shut down.
 func answer(names string) error {
 	there, back, _ := strings.Cut(names, ",")
 	in, err := goring.Open(there)
@@ -103,7 +103,7 @@ func answer(names string) error {
 	}
 	ctx, b := context.Background(), make([]byte, 64)
 	for {
-		if take(ctx, c, b) != nil { // the end
+		if take(ctx, c, b) != nil { // the ring has ended
 			_ = p.Close()
 			return c.Close()
 		}

@@ -1,7 +1,6 @@
-// Gpu measures a GPU ring on the device that is there and prints JSON: the bandwidth of copies
-// from device to device through a ring beside bare copies, and how long it takes from a commit
-// until another process's stream sees the payload. On the emulated driver it shows that it runs,
-// and no figure means anything.
+// Gpu measures a GPU ring on this machine's device and prints JSON: the bandwidth of copies from
+// device to device through a ring beside bare copies, and the time from a commit until another
+// process's stream sees the payload. On the emulated driver it runs, but its figures mean nothing.
 //
 //	gpu [-mib 16] [-seconds 2]
 //	gpu -cost 1000000   with a driver that does nothing, see run.sh
@@ -22,7 +21,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// figures is what is printed.
+// figures holds the results.
 type figures struct {
 	Device        string             `json:"device"`
 	Sync          string             `json:"sync"`
@@ -163,7 +162,7 @@ func (b *copier) throughRing() (float64, error) {
 	})
 }
 
-// rate is how many GB/s step copies, which enqueues one message.
+// rate returns the GB/s of step, which enqueues the copy of one message.
 func (b *copier) rate(step func() error) (float64, error) {
 	start, n := time.Now(), 0
 	for time.Since(start) < b.span {
@@ -180,7 +179,7 @@ func (b *copier) rate(step func() error) (float64, error) {
 	return float64(n) * float64(b.size) / time.Since(start).Seconds() / 1e9, nil
 }
 
-// quantiles are those of sorted durations, in microseconds.
+// quantiles returns quantiles of sorted durations, in microseconds.
 func quantiles(all []time.Duration) map[string]float64 {
 	slices.Sort(all)
 	at := func(q float64) float64 { return float64(all[int(q*float64(len(all)-1))].Nanoseconds()) / 1e3 }

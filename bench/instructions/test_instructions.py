@@ -56,10 +56,11 @@ def slowed(source: Path, line: str, instead: str, to: Path) -> Path:
 
 @steps
 def test_a_lock_per_message_would_be_noticed_in_go(tmp_path: Path) -> None:
-    source = counting.ROOT / "goring/producer.go"
-    line = "\th.word.Store(readyWord(at.lap))\n"
-    locked = "\tp.ring.mu.Lock()\n" + line + "\tp.ring.mu.Unlock()\n"
-    copy = slowed(source, line, locked, tmp_path / "producer.go")
+    source = counting.ROOT / "internal/proto/produce.go"
+    line = "\th.Tag = tag\n"
+    copy = slowed(source, line, line + "\tlock.Lock()\n\tlock.Unlock()\n", tmp_path / "produce.go")
+    slowed(copy, "import (\n", 'import (\n\t"sync"\n', copy)
+    slowed(copy, "type Producer struct {\n", "var lock sync.Mutex\n\ntype Producer struct {\n", copy)
     overlay = tmp_path / "overlay.json"
     overlay.write_text(json.dumps({"Replace": {str(source): str(copy)}}))
     counting.build(tmp_path, go=("-overlay", str(overlay)))

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// peer is one way to have Python work.
+// peer is one way to call Python processes.
 type peer interface {
 	// call sends data for the work "echo" or "add" and checks the answer.
 	call(ctx context.Context, work string, data []byte) error
@@ -52,14 +52,14 @@ func main() {
 	}
 }
 
-// one is a measurement.
+// one is one measurement.
 type one struct {
 	Work        string `json:"work"`
 	Bytes       int    `json:"bytes"`
 	Concurrency int    `json:"concurrency"`
 }
 
-// figure is what a peer did in one round.
+// figure is the result of a peer in one round.
 type figure struct {
 	PerSecond float64       `json:"per_second"`
 	P50       time.Duration `json:"p50_ns"`
@@ -92,7 +92,7 @@ func run(ctx context.Context, o options) error {
 				all[m] = map[string][]figure{}
 			}
 			for k := range names {
-				name := names[(k+round)%len(names)] // nobody is always the first
+				name := names[(k+round)%len(names)] // each comes first in turn
 				f, err := measure(ctx, peers[name], m, o.span)
 				if err != nil {
 					return fmt.Errorf("%s, %+v: %w", name, m, err)

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// measure calls from so many goroutines at once for about span.
+// measure calls from many goroutines at once for about span.
 func measure(ctx context.Context, p peer, m one, span time.Duration) (figure, error) {
 	data := make([]byte, m.Bytes)
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
-	if err := p.call(ctx, m.Work, data); err != nil { // connections are made, caches are warm
+	if err := p.call(ctx, m.Work, data); err != nil { // opens connections, warms caches
 		return figure{}, err
 	}
 	took := make([][]time.Duration, m.Concurrency)
@@ -49,7 +49,7 @@ func measure(ctx context.Context, p peer, m one, span time.Duration) (figure, er
 	return figure{float64(len(flat)) / elapsed.Seconds(), at(0.5), at(0.99)}, nil
 }
 
-// check compares an answer with what the work makes of data.
+// check compares an answer with the expected result of the work on data.
 func check(work string, data, answer []byte) error {
 	if work == "echo" {
 		if len(answer) != len(data) || answer[0] != data[0] || answer[len(answer)-1] != data[len(data)-1] {
@@ -72,7 +72,7 @@ func check(work string, data, answer []byte) error {
 
 var sums sync.Map
 
-// sumOf is the sum of the bytes that measure sends.
+// sumOf returns the sum of the bytes that measure sends.
 func sumOf(n int) uint64 {
 	if s, ok := sums.Load(n); ok {
 		return s.(uint64)
@@ -85,7 +85,7 @@ func sumOf(n int) uint64 {
 	return total
 }
 
-// median of what get gives of the figures.
+// median returns the median of get over the figures.
 func median[T cmp.Ordered](all []figure, get func(figure) T) T {
 	values := make([]T, 0, len(all))
 	for _, f := range all {

@@ -26,7 +26,7 @@ import (
 
 const largest = 1 << 20 // bytes of a request
 
-// goringPeer is a pool for each kind of work, as a service would have.
+// goringPeer has a pool for each kind of work, as a service would.
 type goringPeer map[string]*pool.Pool
 
 func newGoring(ctx context.Context, o options) (peer, error) {
@@ -59,7 +59,7 @@ func (g goringPeer) close() (err error) {
 	return err
 }
 
-// server is a Python process that says "ready" and ends with its standard input.
+// server is a Python process that prints "ready" and ends when its standard input does.
 type server struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
@@ -92,7 +92,7 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// servers are processes with a socket each, called in turn.
+// servers holds processes with a socket each, called in turn.
 type servers struct {
 	folder string
 	all    []*server
@@ -130,7 +130,7 @@ type grpcPeer struct {
 	conns []*grpc.ClientConn
 }
 
-// raw sends bytes as they are.
+// raw is the codec of messages that are bytes already.
 type raw struct{}
 
 func (raw) Name() string                       { return "raw" }

@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/goring/cmd/goring/internal/doctor"
 	"example.com/goring/goring"
-	"example.com/goring/internal/doctor"
 )
 
-// flags are those of all commands.
+// flags holds the flags of all commands.
 type flags struct {
 	dir    string
 	asJSON bool
@@ -26,7 +26,7 @@ func root() *cobra.Command {
 	var f flags
 	c := &cobra.Command{
 		Use:           "goring",
-		Short:         "Look at shared-memory rings, and repair what the dead left",
+		Short:         "Inspect shared-memory rings, and repair them after a death",
 		Version:       goring.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -59,14 +59,14 @@ func stat(f *flags) *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use:   "stat NAME",
-		Short: "Everything about one ring",
+		Short: "All about one ring",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
-			look := func() (doctor.Report, error) { return one(names[0], doctor.Options{Dir: f.dir}) }
+			inspect := func() (doctor.Report, error) { return one(names[0], doctor.Options{Dir: f.dir}) }
 			if watch {
-				return watchRing(c.Context(), c.OutOrStdout(), look, f.asJSON)
+				return watchRing(c.Context(), c.OutOrStdout(), inspect, f.asJSON)
 			}
-			r, err := look()
+			r, err := inspect()
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func stat(f *flags) *cobra.Command {
 			return printStat(c.OutOrStdout(), r, nil)
 		},
 	}
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "look again every second, with rates, until Ctrl-C")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "print it every second, with rates, until Ctrl-C")
 	return c
 }
 
@@ -84,11 +84,11 @@ func examine(f *flags) *cobra.Command {
 	o := doctor.Options{}
 	c := &cobra.Command{
 		Use:   "doctor [NAME...]",
-		Short: "Who is attached, alive or dead, how far behind, what is stuck and why",
-		Long: `Who is attached, alive or dead, how far behind, what is stuck and why.
+		Short: "Report participants, deaths, lags and stuck messages, and repair them",
+		Long: `Report the participants of rings, alive or dead, how far they lag, and which messages are stuck.
 
-It joins nothing, and never touches a ring in use. The exit status is 0 when all is well,
-1 when there are problems, 2 when the command itself failed.`,
+It joins no ring, and removes no ring in use. The exit status is 0 when all is well, 1 when there
+are problems, 2 when the command itself failed.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			o.Dir = f.dir
 			reports, err := several(names, o)
@@ -106,12 +106,13 @@ It joins nothing, and never touches a ring in use. The exit status is 0 when all
 			return err
 		},
 	}
-	c.Flags().BoolVar(&o.Reap, "reap", false, "repair what dead participants left: what they held goes to others")
-	c.Flags().BoolVar(&o.Unlink, "unlink-stale", false, "remove rings that nobody is attached to, with the messages in them")
+	c.Flags().BoolVar(&o.Reap, "reap", false, "reap dead participants: the messages that they held go to others")
+	c.Flags().BoolVar(&o.Unlink, "unlink-stale", false, "remove rings without a participant, with the messages in them")
 	c.Flags().DurationVar(&o.MinAge, "min-age", time.Minute, "with --unlink-stale: leave younger rings alone")
 	return c
 }
 
+// several returns the reports on the rings with these names, on all rings without names.
 func several(names []string, o doctor.Options) (reports []doctor.Report, err error) {
 	if len(names) == 0 {
 		return doctor.All(o)
@@ -126,7 +127,7 @@ func several(names []string, o doctor.Options) (reports []doctor.Report, err err
 	return reports, nil
 }
 
-// one is the report about one ring; an unknown name is answered with those there are.
+// one returns the report on one ring. The error for an unknown name lists the known ones.
 func one(name string, o doctor.Options) (doctor.Report, error) {
 	var in []goring.Option
 	if o.Dir != "" {

@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"example.com/goring/cmd/goring/internal/doctor"
 	"example.com/goring/goring"
-	"example.com/goring/internal/doctor"
 	"example.com/goring/layout"
 )
 
-// run is the command line without a process: what it prints, and its exit status.
+// run runs a command line in this process and returns its output and exit status.
 func run(t *testing.T, args ...string) (out string, exit int) {
 	t.Helper()
 	return runUntil(t.Context(), args...)
@@ -36,7 +36,7 @@ func runUntil(ctx context.Context, args ...string) (string, int) {
 	return out.String(), status(err)
 }
 
-// rings makes two rings and a file that is none, in a folder of the test's own.
+// rings makes a folder with two rings and a file that is no ring.
 func rings(t *testing.T) (dir string, frames *goring.Ring) {
 	t.Helper()
 	dir = t.TempDir()
@@ -129,7 +129,7 @@ func TestDoctor(t *testing.T) {
 		t.Error(exit)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if len(left) != 2 { // jobs, which nobody used, is gone
+	if len(left) != 2 { // jobs, which has no participant, is removed
 		t.Error(left)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// holding is what the flags of gpu-hold say about the ring.
+// holding holds the flags of gpu-hold.
 type holding struct {
 	device, slots, maxBytes, producers, consumers int
 	dtype, shape, kind, mode, sync                string
@@ -105,7 +105,7 @@ func (h *holding) schema() (layout.Schema, error) {
 	return layout.ArrayOf(full(h.dtype), shape...)
 }
 
-// full adds the byte order to a dtype's short name, as NumPy does.
+// full returns a dtype's short name with the byte order, as NumPy does.
 func full(dtype string) string {
 	switch {
 	case dtype == "b1" || dtype == "i1" || dtype == "u1":

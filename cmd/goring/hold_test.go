@@ -14,8 +14,7 @@ import (
 	"example.com/goring/goring"
 )
 
-// double makes this process use the emulated driver on a machine of its own, unless a real one
-// was asked for.
+// double makes this process use the emulated driver, unless GORING_TEST_GPU asks for the real one.
 func double(t *testing.T) {
 	t.Helper()
 	if os.Getenv("GORING_TEST_GPU") != "" {

@@ -1,4 +1,4 @@
-// Command goring looks at rings (ls, stat, doctor), and holds those in GPU memory (gpu-hold).
+// Command goring inspects rings (ls, stat, doctor), and owns the memory of GPU rings (gpu-hold).
 package main
 
 import (
@@ -13,11 +13,11 @@ import (
 // Exit statuses.
 const (
 	well     = 0
-	problems = 1 // the command did its work, and found something
+	problems = 1 // the command succeeded and has printed problems of a ring
 	failed   = 2
 )
 
-// errProblems: nothing failed, but something is wrong with a ring, and has been said.
+// errProblems reports that a command has printed problems of a ring.
 var errProblems = errors.New("problems were found")
 
 func main() {
@@ -27,6 +27,7 @@ func main() {
 	os.Exit(status(err))
 }
 
+// status returns the exit status for the error of a command, and prints the error.
 func status(err error) int {
 	switch {
 	case err == nil:

@@ -7,9 +7,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"example.com/goring/internal/doctor"
+	"example.com/goring/cmd/goring/internal/doctor"
 )
 
+// printList prints a table with a line for each ring, then the errors of unusable files.
 func printList(w io.Writer, reports []doctor.Report) error {
 	if len(reports) == 0 {
 		_, err := fmt.Fprintln(w, "no rings")
@@ -36,7 +37,7 @@ func printList(w io.Writer, reports []doctor.Report) error {
 	return nil
 }
 
-// printStat prints everything about a ring; rates, when given, are lines about its speed.
+// printStat prints all about a ring, with its rates if there are any.
 func printStat(w io.Writer, r doctor.Report, rates []string) error {
 	if r.Ring == nil {
 		_, err := fmt.Fprintf(w, "%s: %s\n", r.Name, r.Error)
@@ -117,11 +118,11 @@ func summary(r doctor.Report) string {
 	return strings.Join(said, "; ")
 }
 
-func count(n int, what string) string {
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func payload(g *doctor.Ring) string {
@@ -162,7 +163,7 @@ func size(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) 
 
 func since(t time.Time) string { return time.Since(t).Round(time.Second).String() }
 
-// printable keeps what another process calls itself from steering the terminal.
+// printable returns s, the words of another process, without characters that control the terminal.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {

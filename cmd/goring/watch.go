@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/goring/internal/doctor"
+	"example.com/goring/cmd/goring/internal/doctor"
 )
 
 const (
@@ -18,14 +18,13 @@ const (
 	clearScreen = "\033[H\033[2J"
 )
 
-// watchRing prints a ring every second until ctx ends: over itself on a terminal, else one
-// block, or one line of JSON, after the other.
-func watchRing(ctx context.Context, w io.Writer, look func() (doctor.Report, error), asJSON bool) error {
+// watchRing prints a ring every second until ctx ends. On a terminal each print replaces the last.
+func watchRing(ctx context.Context, w io.Writer, inspect func() (doctor.Report, error), asJSON bool) error {
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
 	var before *doctor.Ring
 	for last := time.Now(); ; {
-		r, err := look()
+		r, err := inspect()
 		if err != nil {
 			return err
 		}
@@ -58,7 +57,7 @@ func showOnce(w io.Writer, r doctor.Report, rates []string, asJSON bool) error {
 	return err
 }
 
-// speed says how many messages a second came and went between two looks.
+// speed returns the messages per second published and released between two snapshots.
 func speed(before, now *doctor.Ring, d time.Duration) []string {
 	if before == nil || now == nil || d <= 0 || now.Published < before.Published || now.Released < before.Released {
 		return nil

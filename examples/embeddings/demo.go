@@ -19,8 +19,8 @@ const (
 	demoSpan    = 3 * time.Second
 )
 
-// demo asks the service for known pairs, from several clients at once, and fails unless a
-// paraphrase is always nearer than a related sentence, and that nearer than an unrelated.
+// demo asks the service for known pairs, from several clients at once. It fails unless a
+// paraphrase is always nearer than a related sentence, and that nearer than an unrelated one.
 func demo(ctx context.Context, e embedder, dir string) error {
 	b, err := os.ReadFile(filepath.Join(dir, "pairs.json"))
 	if err != nil {
@@ -64,7 +64,7 @@ func demo(ctx context.Context, e embedder, dir string) error {
 	return nil
 }
 
-// ask is the similarity of a row's first sentence to the others.
+// ask returns the similarities of a row's first sentence to the others.
 func ask(ctx context.Context, url string, row [4]string) ([]float32, error) {
 	var question struct {
 		Pairs [][2]string `json:"pairs"`
@@ -95,7 +95,7 @@ func ask(ctx context.Context, url string, row [4]string) ([]float32, error) {
 	return scores.Scores, err
 }
 
-// load asks from several clients for a while, and prints what that gave.
+// load asks from several clients for a while, and prints throughput and latency.
 func load(ctx context.Context, e embedder, url string, rows [][4]string) error {
 	before, err := e.pool.Stats()
 	if err != nil {

@@ -76,7 +76,7 @@ func run(ctx context.Context, listen, python, dir string, workers int) (err erro
 // embedder asks the pool for vectors.
 type embedder struct{ pool *pool.Pool }
 
-// embed embeds texts, all at once: the pool makes batches of them.
+// embed returns the vectors of the texts. It asks for all at once, and the pool makes batches.
 func (e embedder) embed(ctx context.Context, texts []string) ([][]float32, error) {
 	vectors := make([][]float32, len(texts))
 	failed := make([]error, len(texts))
@@ -94,7 +94,7 @@ func (e embedder) embed(ctx context.Context, texts []string) ([][]float32, error
 	return vectors, errors.Join(failed...)
 }
 
-// similarity is the cosine of two texts' vectors.
+// similarity returns the cosine of two texts' vectors.
 func (e embedder) similarity(ctx context.Context, pairs [][2]string) ([]float32, error) {
 	var texts []string
 	for _, p := range pairs {
@@ -136,7 +136,7 @@ func handler(e embedder) http.Handler {
 	return mux
 }
 
-// serve decodes the question and encodes the answer.
+// serve decodes the request and encodes the answer.
 func serve(w http.ResponseWriter, r *http.Request, question any, answer func(context.Context) (any, error)) {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(question); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

@@ -54,7 +54,7 @@ func run(frames int, python, with string) error {
 	return <-ended
 }
 
-// write fills frame n with n, copied to the device by a stream of its own.
+// write fills frame n with n and copies it to the device on a stream.
 func write(ring *goring.Ring, frames int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	_ "image/jpeg" // decoders for the pictures
+	_ "image/jpeg" // registers the decoder
 	"image/png"
 	"io"
 	"os"
@@ -45,7 +45,7 @@ func (p Photo) EncodePNG(w io.Writer) error {
 	return png.Encode(w, img)
 }
 
-// Files are the JPEG and PNG files of a folder, by their endings.
+// Files returns the JPEG and PNG files of a folder, by their endings.
 func Files(folder string) ([]string, error) {
 	if folder == "" {
 		return nil, fmt.Errorf("no folder of pictures: say -images FOLDER")

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// book joins answers to pictures. It is filled by the feeder and the joiner.
+// book joins answers to pictures. The feeder and the joiner fill it.
 type book struct {
 	pictures []picture
 
 	mu     sync.Mutex
-	of     []int  // picture of each frame sent
-	seen   []bool // answer of each frame come
+	of     []int  // index of the picture, by frame
+	seen   []bool // whether the answer has arrived, by frame
 	last   map[int]result
-	work   map[uint32]int // frames by worker
+	work   map[uint32]int // number of frames, by worker
 	wrong  []string
 	volume int64
 }
@@ -60,7 +60,7 @@ func (b *book) complain(format string, args ...any) {
 	b.wrong = append(b.wrong, fmt.Sprintf(format, args...))
 }
 
-// verdict is an error unless every frame came back once and whole.
+// verdict returns an error unless every frame came back once and unchanged.
 func (b *book) verdict() error {
 	missing := 0
 	for _, s := range b.seen {
@@ -74,7 +74,7 @@ func (b *book) verdict() error {
 	return fmt.Errorf("%d of %d frames missing, %d wrong %v", missing, len(b.of), len(b.wrong), b.wrong[:min(len(b.wrong), 5)])
 }
 
-// print shows the table and the rates.
+// print prints the table and the rates.
 func (b *book) print(w io.Writer, took time.Duration) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "picture\tsize\tmean red green blue\tsharpness\tbrightness 0..255\tcrc")
@@ -95,7 +95,7 @@ func (b *book) print(w io.Writer, took time.Duration) {
 	}
 }
 
-// bars draws a histogram with block characters.
+// bars returns a histogram in block characters.
 func bars(h []uint32) string {
 	blocks := []rune(" ▁▂▃▄▅▆▇█")
 	most := uint32(1)

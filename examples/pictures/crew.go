@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// crew is the Python workers.
+// crew holds the Python workers.
 type crew struct {
 	done chan error
 	n    int
 }
 
-// hire starts the workers. One that fails cancels the whole job.
+// hire starts the workers. A worker that fails cancels the job.
 func hire(ctx context.Context, cancel context.CancelCauseFunc, o options, r *rings) (*crew, error) {
 	c := &crew{done: make(chan error, o.workers)}
 	for i := range o.workers {

@@ -17,8 +17,7 @@ type picture struct {
 	crc           uint32
 }
 
-// load decodes every JPEG and PNG of a folder. Files that do not decode are named
-// and left out.
+// load decodes every JPEG and PNG of a folder. It prints and skips files that do not decode.
 func load(folder string) ([]picture, error) {
 	files, err := photo.Files(folder)
 	if err != nil {

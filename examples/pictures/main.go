@@ -1,6 +1,6 @@
-// Pictures is goring's main job in small: a Go program decodes photographs and
-// puts each on a ring, Python workers look at them in place with NumPy and answer
-// on a second ring, and Go joins the answers to the pictures.
+// Pictures shows goring's main use in small: a Go program decodes photographs and puts each on a
+// ring, Python workers read them in place with NumPy and answer on a second ring, and Go joins
+// the answers to the pictures.
 //
 //	go run ./examples/pictures -images FOLDER -seconds 5 -workers 2
 //

@@ -11,8 +11,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// result is what a worker answers; the results ring carries it as a structured
-// dtype, which is what the Python side fills in.
+// result is a worker's answer. The result ring has it as a structured dtype for Python.
 type result struct {
 	Frame     uint64
 	Height    uint32
@@ -24,7 +23,7 @@ type result struct {
 	Histogram [16]uint32
 }
 
-// rings are the two rings of the job.
+// rings holds the two rings of the job.
 type rings struct {
 	frames  *goring.Ring
 	results goring.Typed[result]

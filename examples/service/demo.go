@@ -20,7 +20,7 @@ import (
 	"example.com/goring/pool"
 )
 
-// drive is the demo's clients and what they saw.
+// drive holds the demo's clients and their counts.
 type drive struct {
 	url    string
 	files  []string
@@ -29,7 +29,7 @@ type drive struct {
 	mu       sync.Mutex
 	took     []time.Duration
 	failures []error
-	seen     map[string]looks // what was said of each file
+	seen     map[string]looks // the answer for each file
 	thumbs   int
 }
 
@@ -80,8 +80,8 @@ func (d *drive) load(folder string) error {
 	return nil
 }
 
-// client posts one picture after the other, every third for its thumbnail. Requests
-// that are on their way when the time is over are still waited for.
+// client posts one picture after the other, every third for its thumbnail. It waits for requests
+// that are in flight at the end of the time.
 func (d *drive) client(ctx context.Context, first int) {
 	for n := first; ctx.Err() == nil; n++ {
 		k := n % len(d.files)
@@ -133,8 +133,8 @@ func (d *drive) post(k int, thumbnail bool) error {
 	return nil
 }
 
-// killBusyWorker kills a worker with kill -9 when it has taken a request; 0 when none
-// was found before the end.
+// killBusyWorker kills a worker with kill -9 when it has taken a request, and returns its pid. It
+// returns 0 when it found none before the end.
 func killBusyWorker(ctx context.Context, after time.Duration, workers *pool.Pool) (pid int) {
 	select {
 	case <-time.After(after):
@@ -178,7 +178,7 @@ func (d *drive) print(elapsed time.Duration, o options, st pool.Stats) {
 	}
 }
 
-// verdict is nil when every request was answered although a worker was killed.
+// verdict returns nil when a worker was killed and every request was answered.
 func (d *drive) verdict(killed int, st pool.Stats) error {
 	switch {
 	case len(d.failures) > 0:

@@ -1,14 +1,14 @@
-// Service is goring's main job grown up: an HTTP service in Go that has Python look at
-// pictures. A POSTed JPEG or PNG is decoded in Go, straight into shared memory; a worker
-// finds faces and edges with scikit-image, in place; the answer is JSON, or a thumbnail.
+// Service shows goring's main use in full: an HTTP service in Go whose Python workers analyse
+// pictures. It decodes a POSTed JPEG or PNG straight into shared memory; a worker finds faces and
+// edges in place with scikit-image; the answer is JSON, or a thumbnail.
 //
 //	go run ./examples/service -listen 127.0.0.1:8080
 //	curl --data-binary @photo.jpg http://127.0.0.1:8080/look
 //	curl --data-binary @photo.jpg http://127.0.0.1:8080/look?want=png -o edges.png
 //	curl http://127.0.0.1:8080/stats
 //
-// With -demo it drives itself with the photographs of a folder, kills a worker in the
-// middle, and ends with status 1 unless every request was answered.
+// With -demo it sends itself the photographs of a folder, kills a worker in the middle, and ends
+// with status 1 unless every request was answered.
 package main
 
 import (

@@ -14,12 +14,12 @@ import (
 	"example.com/goring/pool"
 )
 
-// looks is what a worker says of a photograph.
+// looks is a worker's answer about a photograph.
 type looks struct {
 	Height int       `json:"height" msgpack:"height"`
 	Width  int       `json:"width" msgpack:"width"`
 	Mean   []float64 `json:"mean" msgpack:"mean"`
-	Edges  float64   `json:"edges" msgpack:"edges"` // share of the picture that is edge
+	Edges  float64   `json:"edges" msgpack:"edges"` // the fraction of the picture that is edge
 	Faces  []struct {
 		Row    int `json:"r" msgpack:"r"`
 		Column int `json:"c" msgpack:"c"`
@@ -38,7 +38,7 @@ func newService(workers *pool.Pool) http.Handler {
 	return mux
 }
 
-// look answers a picture with what Python saw.
+// look answers a posted picture with the worker's result.
 func (s service) look(w http.ResponseWriter, r *http.Request) {
 	want := r.URL.Query().Get("want")
 	if want == "" {
@@ -69,7 +69,7 @@ func (s service) look(w http.ResponseWriter, r *http.Request) {
 
 var uint8Code, _ = layout.CodeOf("|u1")
 
-// answer writes a result; the thumbnail is encoded from where the worker left it.
+// answer writes a result. It encodes the thumbnail in place, from shared memory.
 func answer(w http.ResponseWriter, want string, r pool.Result) error {
 	w.Header().Set("X-Worker", r.Worker())
 	if want == "json" {

@@ -3,14 +3,15 @@ package ctxerr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
-// Of returns ctx.Err(), joined with the context's cause when that is another error, so that
-// callers can match either.
+// Of returns why ctx has ended, nil while it has not. The error matches both ctx.Err()
+// and context.Cause(ctx) with [errors.Is]; it is ctx.Err() itself without a cause of its own.
 func Of(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == cause {
+	if err == nil || errors.Is(err, cause) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)

@@ -116,8 +116,11 @@ func (r *Ring) enter(n int, name string) {
 
 // startTime is this process's start in clock ticks since boot, for diagnosis; 0 when unknown.
 var startTime = sync.OnceValue(func() uint64 {
-	ticks, _ := procfs.StartTime(os.Getpid())
-	return ticks
+	p, err := procfs.Read(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return p.StartTime
 })
 
 // startCursor sets the cursor of seat n to head.

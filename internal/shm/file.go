@@ -1,5 +1,5 @@
-// Package shm holds what goring asks of the kernel about a segment's file:
-// all-or-nothing creation, safe opening, mappings and liveness locks.
+// Package shm makes the files of segments, all or nothing, opens them safely, maps them, and locks
+// bytes of them as signs of life.
 package shm
 
 import (
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is wrong with a file, one sentinel each.
+// The reasons why a file is refused or cannot be made.
 var (
 	ErrFileType = errors.New("not a regular file")
 	ErrOwner    = errors.New("owned by somebody else")
@@ -20,12 +20,13 @@ var (
 	ErrNoSpace  = errors.New("not enough shared memory")
 )
 
-// Access says who may write a segment besides its owner.
+// Access selects the users that may write a segment besides its owner.
 type Access struct {
-	Group bool // the file's group may
-	GID   int  // the group to give a new file to; -1 leaves the creator's
+	Group bool // The file's group may write.
+	GID   int  // The group of a new file; -1 leaves the creator's.
 }
 
+// perm returns the mode of a new file.
 func (a Access) perm() uint32 {
 	if a.Group {
 		return 0o660
@@ -33,9 +34,9 @@ func (a Access) perm() uint32 {
 	return 0o600
 }
 
-// Create makes a file of size bytes at path, or fails and leaves nothing: the
-// file has no name until fill has written it. It fails with fs.ErrExist when
-// the name is taken. The caller owns the returned descriptor.
+// Create makes a file of size bytes at path and returns its descriptor, which the caller closes.
+// The file gets its name after fill has written it, so a failure leaves nothing. It fails with
+// fs.ErrExist when the name is taken, and with ErrNoSpace.
 func Create(path string, size int64, access Access, fill func(fd int) error) (int, error) {
 	dir := filepath.Dir(path)
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, access.perm())
@@ -56,13 +57,14 @@ func Create(path string, size int64, access Access, fill func(fd int) error) (in
 	return fd, nil
 }
 
+// fillNew sets the group and mode of a new file, reserves its memory and fills it.
 func fillNew(fd int, dir string, size int64, access Access, fill func(fd int) error) error {
 	if access.Group && access.GID >= 0 {
 		if err := unix.Fchown(fd, -1, access.GID); err != nil {
 			return fmt.Errorf("give the file to group %d: %w", access.GID, err)
 		}
 	}
-	if err := unix.Fchmod(fd, access.perm()); err != nil { // the umask had its say at open
+	if err := unix.Fchmod(fd, access.perm()); err != nil { // without the umask, which open has applied
 		return fmt.Errorf("set mode %#o: %w", access.perm(), err)
 	}
 	if err := reserve(fd, dir, size); err != nil {
@@ -71,8 +73,8 @@ func fillNew(fd int, dir string, size int64, access Access, fill func(fd int) er
 	return fill(fd)
 }
 
-// reserve gives the file its pages now: a file that is merely long enough dies
-// of SIGBUS at a later store when the memory is not there.
+// reserve allocates the file's pages. A file that is merely long enough would raise SIGBUS at a
+// later store if memory had run out. It fails with ErrNoSpace.
 func reserve(fd int, dir string, size int64) error {
 	err := unix.Fallocate(fd, 0, 0, size)
 	for err == unix.EINTR {
@@ -95,10 +97,11 @@ func reserve(fd int, dir string, size int64) error {
 
 func mib(n int64) string { return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB" }
 
-// Open opens the segment file at path for reading and writing and refuses
-// everything that is not a plain file of our own.
+// Open opens the segment file at path for reading and writing. It fails with ErrFileType,
+// ErrOwner or ErrMode when path is no regular file, belongs to another user than this one and
+// root, or is writable for more users than access permits.
 func Open(path string, access Access) (int, error) {
-	// O_NONBLOCK: opening a FIFO must not wait for its other end.
+	// O_NONBLOCK, so that opening a FIFO does not wait for its other end.
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
 	case err == unix.ELOOP:
@@ -117,6 +120,7 @@ func Open(path string, access Access) (int, error) {
 	return fd, nil
 }
 
+// vet checks type, owner and mode of an open file.
 func vet(fd int, path string, access Access) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -134,8 +138,8 @@ func vet(fd int, path string, access Access) error {
 	return nil
 }
 
-// Reopen makes a new open file description of the same file. Locks belong to
-// the description, so one that was inherited or received must not be locked on.
+// Reopen returns a new open file description of the same file. Locks belong to the description,
+// so a process must not lock through one that it has inherited or received.
 func Reopen(fd int) (int, error) {
 	n, err := unix.Open(procPath(fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -144,7 +148,7 @@ func Reopen(fd int) (int, error) {
 	return n, nil
 }
 
-// Size is the length of the file in bytes.
+// Size returns the length of the file in bytes.
 func Size(fd int) (int64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -153,7 +157,7 @@ func Size(fd int) (int64, error) {
 	return st.Size, nil
 }
 
-// SameFile reports whether path still names the file behind fd.
+// SameFile reports whether path still names the file of fd.
 func SameFile(fd int, path string) bool {
 	var a, b unix.Stat_t
 	return unix.Fstat(fd, &a) == nil && unix.Lstat(path, &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino

@@ -6,13 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryLock takes the write lock on one byte of the file for this open file
-// description. It reports false when another description holds it. The kernel
-// drops the lock when the last descriptor of the description is closed, however
-// the process ends.
+// TryLock takes the write lock on one byte of the file for this open file description. It reports
+// false when another description holds it. The kernel drops the lock when the last descriptor of
+// the description is closed, also when the process is killed.
 func TryLock(fd int, at int64) (bool, error) { return tryLock(fd, at, unix.F_WRLCK) }
 
-// TryShare is TryLock for the read lock, which any number of descriptions can hold.
+// TryShare takes the read lock as TryLock does. Any number of descriptions can hold it at once.
 func TryShare(fd int, at int64) (bool, error) { return tryLock(fd, at, unix.F_RDLCK) }
 
 func tryLock(fd int, at int64, kind int16) (bool, error) {
@@ -27,7 +26,7 @@ func tryLock(fd int, at int64, kind int16) (bool, error) {
 	}
 }
 
-// Unlock gives back what TryLock or TryShare took for this description.
+// Unlock drops the lock that TryLock or TryShare took for this description.
 func Unlock(fd int, at int64) error {
 	l := unix.Flock_t{Type: unix.F_UNLCK, Start: at, Len: 1}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l); err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Map is memory shared with other processes. Its bytes may change at any time.
+// Map is memory shared with other processes, which may change its bytes at any time.
 type Map struct {
 	Base unsafe.Pointer
 	size uintptr
@@ -24,12 +24,11 @@ func NewMap(fd int, off int64, size uintptr) (Map, error) {
 	return Map{p, size}, nil
 }
 
-// NewMirror maps bytes [off, off+size) of fd twice in a row, so that a run that
-// begins in the first half never splits at the end. Both off and size must be
-// multiples of the page size.
+// NewMirror maps bytes [off, off+size) of fd twice in a row, so that a run which begins in the
+// first half never splits at the end. Both off and size must be multiples of the page size.
 //
-// The reservation is PROT_NONE and MAP_NORESERVE, so the two MAP_FIXED calls can
-// only replace memory that is ours already.
+// It reserves the addresses with PROT_NONE and MAP_NORESERVE first, so that the two MAP_FIXED
+// calls replace nothing else.
 func NewMirror(fd int, off int64, size uintptr) (Map, error) {
 	base, err := unix.MmapPtr(-1, 0, nil, 2*size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
@@ -48,13 +47,13 @@ func NewMirror(fd int, off int64, size uintptr) (Map, error) {
 	return m, nil
 }
 
-// Bytes is the mapping as a slice.
+// Bytes returns the mapping as a slice.
 func (m Map) Bytes() []byte { return unsafe.Slice((*byte)(m.Base), m.size) }
 
 // Contains reports whether the address lies in the mapping.
 func (m Map) Contains(addr uintptr) bool { return addr-uintptr(m.Base) < m.size }
 
-// Close unmaps. Nothing may hold an address inside any more.
+// Close unmaps the memory. No address of it may be used afterwards.
 func (m Map) Close() error {
 	if m.Base == nil {
 		return nil

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seals are what every anonymous segment has: nobody can shrink or grow it, and nobody can
-// add or remove a seal.
+// seals is the set of seals of an anonymous segment: no process can change its size or its seals.
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
-// CreateAnonymous makes a memfd of size bytes that nobody can shrink or grow.
+// CreateAnonymous makes a sealed memfd of size bytes, which fill has written, and returns its
+// descriptor, which the caller closes. It fails with ErrNoSpace.
 func CreateAnonymous(label string, size int64, fill func(fd int) error) (int, error) {
 	fd, err := unix.MemfdCreate(label, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
@@ -30,8 +30,8 @@ func CreateAnonymous(label string, size int64, fill func(fd int) error) (int, er
 	return fd, nil
 }
 
-// Sealed reports whether no process can shrink the file behind fd, so that touching its
-// mapping is safe whoever else has it.
+// Sealed reports whether no process can shrink the file of fd, so that no access to its mapping
+// can raise SIGBUS.
 func Sealed(fd int) bool {
 	has, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	return err == nil && has&unix.F_SEAL_SHRINK != 0

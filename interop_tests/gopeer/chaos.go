@@ -6,49 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"example.com/goring/goring"
 )
 
-// journal is a file of words that outlives this process, however it ends: what was
-// stored before a SIGKILL is there after it. Word 0 counts those behind it.
-type journal struct{ words []uint64 }
-
-func openJournal(path string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	b, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, err
-	}
-	return &journal{unsafe.Slice((*uint64)(unsafe.Pointer(&b[0])), len(b)/8)}, nil
-}
-
-func (j *journal) count() *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&j.words[0])) }
-
-// note appends a word; false when the journal is full.
-func (j *journal) note(word uint64) bool {
-	n := j.count().Load()
-	if n+1 >= uint64(len(j.words)) {
-		return false
-	}
-	j.words[n+1] = word
-	j.count().Store(n + 1)
-	return true
-}
-
-// makeMessages is the make command: messages producer<<40 | 0 .. until the process is
+// makeMessages is the make command. It writes messages producer<<40 | 0 .. until the process is
 // killed or the ring is shut down. Word 0 of the journal counts those committed.
 func (p *peer) makeMessages(args []string) (string, error) {
 	o := parse(args)
@@ -78,8 +42,8 @@ func (p *peer) makeMessages(args []string) (string, error) {
 	}
 }
 
-// takeMessages is the take command: notes the id of every message in the journal, all
-// ones for one that is not whole, and then releases it.
+// takeMessages is the take command. It notes the id of every message in the journal, all ones for
+// a torn one, and then releases it.
 func (p *peer) takeMessages(args []string) (string, error) {
 	j, err := openJournal(parse(args)["out"])
 	if err != nil {
@@ -107,7 +71,7 @@ func (p *peer) takeMessages(args []string) (string, error) {
 	}
 }
 
-// step is the library's part of one command.
+// step runs the library's part of one command.
 func (p *peer) step(args []string) (string, error) {
 	step, ok := map[string]func() error{
 		"producer": func() (err error) { p.producer, err = p.ring.Producer(); return err },

@@ -24,7 +24,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>32
 }
 
-// pattern is where bodies are cut from.
+// pattern holds the bytes that bodies are cut from.
 var pattern = func() []byte {
 	b := make([]byte, 0, 1<<17)
 	for i := uint64(0); len(b) < cap(b); i++ {
@@ -33,7 +33,7 @@ var pattern = func() []byte {
 	return b
 }()
 
-// body is the body of message id where the slot holds room bytes.
+// body returns the body of message id for slots of room bytes.
 func body(id uint64, room int) []byte {
 	h := mix(id)
 	at := int(h>>32) & 0xffff
@@ -52,7 +52,7 @@ func makeBytes(b []byte, id uint64) int {
 	return head + n
 }
 
-// goodBytes checks a message of a ring whose slots hold room bytes.
+// goodBytes reports whether b is a whole message of a ring with slots of room bytes.
 func goodBytes(b []byte, room int) bool {
 	if len(b) < head || len(b) != head+len(body(le.Uint64(b), room)) {
 		return false
@@ -73,7 +73,7 @@ func makeItem(b []byte, id uint64) {
 	le.PutUint64(b[8*last:], check)
 }
 
-// goodItem checks an item: every word and the checksum over those that are there.
+// goodItem reports whether b is a whole item: it checks every word and the checksum.
 func goodItem(b []byte) bool {
 	id := le.Uint64(b)
 	check := id

@@ -1,5 +1,5 @@
-// Command gopeer is a participant of a ring that a test drives line by line; the
-// language is described in peers.py.
+// Command gopeer is a participant of a ring that a test drives line by line. peers.py describes
+// the commands.
 package main
 
 import (
@@ -38,11 +38,11 @@ func main() {
 	}
 }
 
-// errMisuse is what the library panics with.
+// errMisuse is a panic of the library.
 var errMisuse = errors.New("misuse")
 
-// do runs one command. The library's panics are the caller's misuse; any other
-// panic ends the peer.
+// do runs one command. It turns the library's panics into errors of misuse; any other panic ends
+// the peer.
 func (p *peer) do(name string, args []string) (reply string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -60,7 +60,7 @@ func (p *peer) do(name string, args []string) (reply string, err error) {
 	return command(p, args)
 }
 
-// classes name the refusals alike in every language.
+// classes maps refusals to their names, which are the same in every language.
 var classes = []struct {
 	err  error
 	name string
@@ -121,7 +121,7 @@ func unhex(s string) ([]byte, error) {
 	return hex.DecodeString(s)
 }
 
-// options are the key=value words of a command.
+// options returns the key=value words of a command.
 type options map[string]string
 
 func parse(args []string) options {
@@ -134,7 +134,7 @@ func parse(args []string) options {
 	return o
 }
 
-// number is option k, 0 when it is not given.
+// number returns option k, 0 without it.
 func (o options) number(k string) (int, error) {
 	if o[k] == "" {
 		return 0, nil

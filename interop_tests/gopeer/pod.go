@@ -35,7 +35,7 @@ type narrow struct {
 	X int16
 }
 
-// pod is what the tests do with one struct type, whatever its type is.
+// pod holds the operations of the tests on one struct type.
 type pod struct {
 	create, open func(name string) (*goring.Ring, error)
 	write        func(p *goring.Producer, text string) error

@@ -21,7 +21,7 @@ func (p *peer) reserve([]string) (string, error) {
 	return fmt.Sprintf("seq=%d", s.Seq()), nil
 }
 
-// commit fills the open reservation. The slot is kept: a second commit is tried on it.
+// commit fills and commits the open reservation. It keeps the slot, for tests of a second commit.
 func (p *peer) commit(args []string) (string, error) {
 	return "", fill(p.slot, args, true)
 }
@@ -61,8 +61,8 @@ func within(ms string) (context.Context, context.CancelFunc, error) {
 	return ctx, cancel, nil
 }
 
-// fill puts payload, tag, metadata and descriptor into s and commits it. When that
-// cannot be, the slot is aborted, or kept for another try.
+// fill puts payload, tag, metadata and descriptor into s and commits it. On failure it aborts the
+// slot, or keeps it for another try.
 func fill(s *goring.Slot, args []string, keep bool) error {
 	err := describe(s, args)
 	if err == nil {
@@ -102,7 +102,7 @@ func describe(s *goring.Slot, args []string) error {
 	return err
 }
 
-// setTensor reads a descriptor written CODE:2x3; a scalar has no numbers.
+// setTensor sets the descriptor from CODE:2x3, where a scalar has no numbers.
 func setTensor(s *goring.Slot, text string) error {
 	code, dims, _ := strings.Cut(text, ":")
 	c, err := strconv.Atoi(code)
@@ -120,7 +120,7 @@ func setTensor(s *goring.Slot, text string) error {
 	return s.SetTensor(layout.DTypeCode(c), shape...)
 }
 
-// writeBatch writes all its arguments, in as few runs as the ring allows.
+// writeBatch writes its arguments in as few runs as the ring allows.
 func (p *peer) writeBatch(args []string) (string, error) {
 	ctx, cancel, _ := within("1000")
 	defer cancel()
@@ -172,8 +172,7 @@ func (p *peer) lost([]string) (string, error) {
 	return fmt.Sprintf("lost=%d", p.consumer.Lost()), nil
 }
 
-// lend notes the message and prints it. One whose descriptor is corrupt is
-// released: it cannot be used.
+// lend keeps the message and prints it. It releases a message with a corrupt descriptor.
 func (p *peer) lend(m goring.Message, err error) (string, error) {
 	if err != nil {
 		return "", err
@@ -211,7 +210,7 @@ func descriptor(m goring.Message) (string, error) {
 	return fmt.Sprintf(" tensor=%d:%s", d.Code, strings.Join(dims, "x")), nil
 }
 
-// held is the message of that number, even if it has been given back.
+// held returns the message of that number, also a released one.
 func (p *peer) held(args []string) (goring.Message, error) {
 	seq, err := strconv.ParseUint(args[0], 10, 64)
 	if err != nil {

@@ -12,16 +12,16 @@ import (
 	"example.com/goring/layout"
 )
 
-// peer is what is open between commands.
+// peer is the state between commands.
 type peer struct {
 	ring     *goring.Ring
 	producer *goring.Producer
 	consumer *goring.Consumer
 
 	slot  *goring.Slot
-	lent  map[uint64]goring.Message // also those given back: misuse is tried on them
+	lent  map[uint64]goring.Message // by number; released ones too, for tests of misuse
 	batch goring.ReadBatch
-	taken goring.Message // by a marked step
+	taken goring.Message // taken by a marked step
 }
 
 var commands map[string]func(p *peer, args []string) (string, error)
@@ -56,7 +56,7 @@ func (p *peer) openFD(args []string) (string, error) {
 	return p.use(r, err)
 }
 
-// socket is the Unix socket behind an inherited descriptor, which it closes.
+// socket returns the Unix socket of an inherited descriptor, which it closes.
 func socket(number string) (*net.UnixConn, error) {
 	fd, err := strconv.Atoi(number)
 	if err != nil {
@@ -100,7 +100,7 @@ func (p *peer) use(r *goring.Ring, err error) (string, error) {
 	return fmt.Sprintf("kind=%s slots=%d slot_bytes=%d", sb.Kind, sb.Slots, sb.SlotBytes), nil
 }
 
-// recipe is the JSON of the create command, the same in every language.
+// recipe is the JSON of the create command, which is the same in every language.
 type recipe struct {
 	Kind      string  `json:"kind"`
 	DType     string  `json:"dtype"`
@@ -175,7 +175,7 @@ func (c recipe) options() []goring.Option {
 	return o
 }
 
-// describe is the ring's schema in the words of the info block.
+// describe returns the ring's schema in the words of the info block.
 func (p *peer) describe([]string) (string, error) {
 	s := p.ring.Info().Schema
 	out := map[string]any{"kind": s.Kind.String(), "user": p.ring.Info().User}
@@ -211,7 +211,7 @@ func (p *peer) joinConsumer(args []string) (reply string, err error) {
 	return p.seat(goring.RoleConsumer)
 }
 
-// as reads [AS] [death=raise].
+// as parses [AS] [death=raise].
 func as(args []string) []goring.Option {
 	opts := []goring.Option{goring.OnPeerDeath(goring.AwaitSuccessor)}
 	for _, arg := range args {
@@ -224,7 +224,7 @@ func as(args []string) []goring.Option {
 	return opts
 }
 
-// seat finds the seat this process took last.
+// seat returns the seat that this process took last.
 func (p *peer) seat(role goring.Role) (string, error) {
 	st, err := p.ring.Stats()
 	if err != nil {

@@ -15,9 +15,8 @@ import (
 // patience is how long a run may last before its peer reports a hang.
 const patience = 30 * time.Second
 
-// production is a run of the produce command: count messages from number first on,
-// in batches, every abort-th reservation spoilt and given up, ms milliseconds long
-// at most.
+// production is a run of the produce command: count messages from number first on, in batches, for
+// at most ms milliseconds. It spoils and aborts every abort-th reservation.
 type production struct {
 	p               *goring.Producer
 	fixed           bool
@@ -49,7 +48,7 @@ func (p *peer) produce(args []string) (string, error) {
 	return fmt.Sprintf("sent=%d aborted=%d", r.n, r.aborted), nil
 }
 
-// step sends one message or one batch.
+// step writes one message or one batch.
 func (r *production) step() error {
 	if r.batch > 1 {
 		return r.stepBatch()
@@ -101,7 +100,7 @@ func spoil(b []byte) {
 	}
 }
 
-// numbers reads options into ints.
+// numbers parses options into ints.
 func (o options) numbers(into map[string]*int) (err error) {
 	for k, v := range into {
 		if *v, err = o.number(k); err != nil {
@@ -111,9 +110,9 @@ func (o options) numbers(into map[string]*int) (err error) {
 	return nil
 }
 
-// consumption is a run of the consume command: until the ring ends or stop
-// messages were counted. Up to hold messages are kept and released in any order,
-// every requeue-th is given back once. A message counts when it is released.
+// consumption is a run of the consume command, until the ring ends or stop messages were counted.
+// It holds up to hold messages and releases them in any order, and requeues every requeue-th once.
+// A message counts when it is released.
 type consumption struct {
 	c                          *goring.Consumer
 	fixed                      bool
@@ -121,11 +120,11 @@ type consumption struct {
 	producers, span            int
 	batch, hold, requeue, stop int
 
-	seen     []byte // times each message was counted, producers x span
+	seen     []byte // how often each message was counted, producers x span
 	last     []int64
 	held     []goring.Message
-	mine     map[uint64]bool // what this consumer has requeued
-	patience context.Context // ends with a run that hangs
+	mine     map[uint64]bool // the messages that this consumer has requeued
+	patience context.Context // ends when the run hangs
 
 	got, torn, stray, disorder, requeued, again int
 }
@@ -157,10 +156,10 @@ func (p *peer) consume(args []string) (string, error) {
 	return fmt.Sprintf("got=%d torn=%d stray=%d disorder=%d requeued=%d again=%d", r.got, r.torn, r.stray, r.disorder, r.requeued, r.again), nil
 }
 
-// step takes one message or batch; false when it is time to end.
+// step takes one message or batch and reports whether to go on.
 func (r *consumption) step() (more bool, err error) {
 	if r.stop > 0 && r.got >= r.stop {
-		return false, nil // what is held is given back by leaving
+		return false, nil // leaving requeues the held messages
 	}
 	if r.batch > 1 {
 		b, err := r.c.ReadBatch(r.patience, r.batch)
@@ -177,7 +176,7 @@ func (r *consumption) step() (more bool, err error) {
 	}
 	m, err := r.c.TryRead()
 	if errors.Is(err, goring.ErrEmpty) || errors.Is(err, goring.ErrHeld) {
-		r.settleAll() // whoever waits with a message in hand may be what the others wait for
+		r.releaseAll() // the others may wait for the messages that this consumer holds
 		m, err = r.c.Read(r.patience)
 	}
 	if err != nil {
@@ -192,28 +191,28 @@ func (r *consumption) step() (more bool, err error) {
 	}
 	r.held = append(r.held, m)
 	if len(r.held) > r.hold {
-		r.settle(r.got * 7 % len(r.held))
+		r.release(r.got * 7 % len(r.held))
 	}
 	return true, nil
 }
 
-// end settles what is held when the ring is at its end.
+// end releases the held messages at the end of the ring.
 func (r *consumption) end(err error) (bool, error) {
 	if !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	r.settleAll()
+	r.releaseAll()
 	return false, nil
 }
 
-func (r *consumption) settleAll() {
+func (r *consumption) releaseAll() {
 	for len(r.held) > 0 {
-		r.settle(0)
+		r.release(0)
 	}
 }
 
-// settle counts and releases a held message. Nobody may have touched it meanwhile.
-func (r *consumption) settle(k int) {
+// release counts and releases a held message, which must be unchanged.
+func (r *consumption) release(k int) {
 	m := r.held[k]
 	r.held = append(r.held[:k], r.held[k+1:]...)
 	r.count(m)
@@ -227,7 +226,7 @@ func (r *consumption) id(m goring.Message) uint64 {
 	return ^uint64(0)
 }
 
-// order: of what was never given back, a consumer gets each producer's in order.
+// order checks that messages which were never requeued come in each producer's order.
 func (r *consumption) order(m goring.Message) {
 	id := r.id(m)
 	producer, n := int(id>>40), int64(id&(1<<40-1))
@@ -244,7 +243,7 @@ func (r *consumption) count(m goring.Message) {
 	b, id := m.Bytes(), r.id(m)
 	good := m.Tag() == mix(id)
 	if r.fixed {
-		good = goodItem(b) // a writer in bulk sets no tags
+		good = goodItem(b) // batches have no tags
 	} else if good {
 		good = goodBytes(b, r.room)
 	}

@@ -1,12 +1,12 @@
-// Gpupeer is the Go side of the tests of GPU rings: it writes messages that say which they are,
-// passes them on from device to device, and looks whether they are whole.
+// Gpupeer is the Go side of the tests of GPU rings. It writes messages that contain their number,
+// copies them from device to device, and checks whether they are whole.
 //
 //	gpupeer produce RING COUNT [-broken]   write COUNT messages, for ever with 0
 //	gpupeer relay   RING TO COUNT [-broken]  copy messages from ring to ring on the device
 //	gpupeer consume RING COUNT [-broken]   read and check; a line "N wrong W void V" at the end,
 //	                                       and "at N" every 50 ms
 //
-// -broken leaves out the waiting for other's device work: such an exchange must go wrong.
+// -broken skips the waits for the device work of others. Such an exchange must go wrong.
 package main
 
 import (
@@ -69,7 +69,7 @@ func run(args []string) error {
 	return fmt.Errorf("unknown part %q", args[0])
 }
 
-// pattern fills b so that every word says which message and which place it is of.
+// pattern fills b with words that tell their message and their place in it.
 func pattern(b []byte, tag uint64) {
 	for i := 0; i+8 <= len(b); i += 8 {
 		binary.LittleEndian.PutUint64(b[i:], tag*0x9e3779b97f4a7c15+uint64(i))

@@ -10,14 +10,14 @@ import (
 	"example.com/goring/layout"
 )
 
-// sabotage makes device work of others look done, so that nobody waits for it.
+// sabotage marks the device work of others as done, so that this process does not wait for it.
 type sabotage struct {
 	ring *goring.Ring
 	on   bool
 	mem  []byte
 }
 
-// forget forgets what is claimed of the slot of message n.
+// forget clears the claims on the slot of message n.
 func (s *sabotage) forget(n uint64) {
 	if !s.on {
 		return

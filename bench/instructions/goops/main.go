@@ -1,5 +1,5 @@
-// Goops does each operation of the Go side a few times between two marks, for count.c, and
-// prints what it did between them: the names of one round, a line each.
+// Goops does each operation of the Go side a few times between two marks, for count.c, and prints
+// the names of the operations of one round, a line each.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-func init() { runtime.LockOSThread() } // what is counted is the first thread
+func init() { runtime.LockOSThread() } // count.c counts the first thread
 
 func run() error {
 	ops := []op{{"nothing", func() error { return nil }}}
@@ -44,7 +44,7 @@ func run() error {
 		options []goring.Option
 	}{
 		{"alone", nil},
-		{"ahead", []goring.Option{goring.Slots(64)}}, // so many that it asks for lines before their turn
+		{"ahead", []goring.Option{goring.Slots(64)}}, // enough slots that it prefetches
 		{"shared", []goring.Option{goring.Producers(2), goring.Consumers(2)}},
 		{"broadcast", []goring.Option{goring.Mode(layout.ModeBroadcast), goring.Consumers(2)}},
 		{"overwrite", []goring.Option{goring.Mode(layout.ModeOverwrite), goring.Consumers(2)}},
@@ -74,7 +74,7 @@ func run() error {
 
 func mark() { _ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGWINCH) }
 
-// operations are those on one ring, in an order that leaves it empty.
+// operations returns the operations on one ring, in an order that leaves it empty.
 func operations(name string, options []goring.Option) ([]op, error) {
 	r, err := goring.Create("", layout.Bytes(32), append([]goring.Option{goring.Slots(times)}, options...)...)
 	if err != nil {

@@ -1,10 +1,10 @@
 package main
 
 // chanLink is a pair of Go channels of byte slices inside one process. A message is copied
-// into a buffer of its own, which comes back when it was read, as a ring's slots do.
+// into a buffer, which is reused when it was read, as a ring's slots are.
 type chanLink struct {
 	out, in   chan []byte
-	free, old chan []byte // buffers to write into, where those read go back to
+	free, old chan []byte // buffers to write into; those read, for reuse
 	held      []byte
 }
 

@@ -19,7 +19,7 @@ type goringLink struct {
 	lent bool
 }
 
-// names are those of the rings to the far side and back.
+// names returns the names of the rings to the far side and back.
 func (j job) names() (there, back string) {
 	name := "bench-" + filepath.Base(j.folder)
 	return name, name + "-back"

@@ -1,18 +1,18 @@
-// Peer is one side of a measurement: a process that sends messages to another one, or takes
-// them, over goring or over what people use today. The other side is this program again or
-// ../python/peer.py: both speak the same for goring, unix, pipe, zmq, grpc and http.
+// Peer is one side of a measurement: a process that exchanges messages with another one, over
+// goring or over another transport. The other side is this program again or ../python/peer.py:
+// both use the same protocol over goring, unix, pipe, zmq, grpc and http.
 //
 //	peer LINK TASK BYTES MILLISECONDS near|far FOLDER
 //
 // The far side says "ready" when the near one may start. Tasks:
 //
-//	flow   near sends as fast as it can; far looks at the first and the last byte
+//	flow   near sends as fast as it can; far checks the first and the last byte
 //	batch  the same, 32 messages at a time
 //	trip   near sends and waits for the answer
 //
 // With "+spin" goring never sleeps while it waits, with "+park" it always does.
 //
-// Far prints what it took, near the times of its round trips, as a line of JSON.
+// Far prints the messages that it took, near the times of its round trips, as a line of JSON.
 package main
 
 import (
@@ -27,13 +27,13 @@ import (
 	"time"
 )
 
-// job is what a side was asked to do.
+// job is the task of a side, from its arguments.
 type job struct {
 	task   string
 	size   int
 	span   time.Duration
-	folder string // for sockets; its name is unique, for the names of segments
-	wait   string // how goring waits, if not as it does by itself
+	folder string // holds the sockets; its name is part of the names of segments
+	wait   string // goring's strategy; "" is the default
 }
 
 func (j job) socket() string { return filepath.Join(j.folder, "s") }
@@ -41,7 +41,7 @@ func (j job) socket() string { return filepath.Join(j.folder, "s") }
 // back reports whether the messages are answered.
 func (j job) back() bool { return j.task == "trip" }
 
-// slots is how many messages a ring holds.
+// slots is the number of slots of a ring.
 func (j job) slots() int {
 	switch {
 	case j.size <= 1<<10:
@@ -52,18 +52,18 @@ func (j job) slots() int {
 	return 16
 }
 
-// every is how many messages go between two looks at the clock: each of the sources, or more.
+// every returns the number of messages between two readings of the clock: each of the sources, or more.
 func (j job) every() int { return max(8, min(1024, 1<<20/j.size)) }
 
 // link carries messages both ways.
 type link interface {
 	send(b []byte) error
-	// recv is valid until the next one.
+	// recv returns a message, valid until the next call.
 	recv() ([]byte, error)
 	close() error
 }
 
-// batcher is a link that carries several messages at once.
+// batcher is a link that sends several messages at once.
 type batcher interface {
 	sendBatch(src [][]byte, n int) error
 	recvBatch(each func([]byte) (bool, error)) (bool, error)
@@ -71,7 +71,7 @@ type batcher interface {
 
 type kind struct {
 	near func(job) (link, error)
-	// far calls serve with the link once it is there; it says ready before.
+	// far says ready, and calls serve with the link when the near side has connected.
 	far func(job, func(link) error) error
 }
 
@@ -126,11 +126,11 @@ func ready() { fmt.Println("ready") }
 
 func report(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
 
-// stop in the first byte ends the conversation.
+// stop is the first byte of the last message.
 const stop = 255
 
-// sources are the messages that are sent in turn: real bytes, of which the receiver knows
-// that the first and the last are equal.
+// sources returns the messages that are sent in turn. The first and the last byte of each are
+// equal, which the receiver checks.
 func sources(size int) [][]byte {
 	all := make([][]byte, 8)
 	for k := range all {
@@ -139,7 +139,7 @@ func sources(size int) [][]byte {
 	return all
 }
 
-// ask is the near side.
+// ask runs the near side.
 func ask(j job, l link) error {
 	src := sources(j.size)
 	var err error
@@ -198,13 +198,13 @@ func trips(j job, l link, src [][]byte) error {
 	return report(map[string]int64{"count": int64(len(took)), "p50": at(0.5), "p99": at(0.99), "p999": at(0.999)})
 }
 
-// tally counts and checks what the far side takes.
+// tally counts and checks the messages that the far side takes.
 type tally struct {
 	count       int64
 	first, last time.Time
 }
 
-// take reports whether b is not the last message.
+// take counts b and reports whether it is not the last message.
 func (t *tally) take(b []byte) (more bool, err error) {
 	if b[0] == stop {
 		t.last = time.Now()
@@ -223,7 +223,7 @@ func (t *tally) report() error {
 	return report(map[string]any{"count": t.count, "seconds": t.last.Sub(t.first).Seconds()})
 }
 
-// answer is the far side.
+// answer runs the far side.
 func answer(j job, l link) error {
 	var t tally
 	for more := true; more; {

@@ -15,15 +15,15 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// zmqLink is a pair of PUSH and PULL sockets. Who has taken the last message says so: what is
-// under way when its sender closes gets lost.
+// zmqLink is a pair of PUSH and PULL sockets. The receiver of the last message confirms it, since
+// messages still in transit are lost when their sender closes.
 type zmqLink struct{ push, pull zmq4.Socket }
 
 func newZMQ() zmqLink {
 	return zmqLink{zmq4.NewPush(bg), zmq4.NewPull(bg)}
 }
 
-// zmqNear waits at its end for the other one.
+// zmqNear binds its end and waits for the other side.
 type zmqNear struct{ zmqLink }
 
 func (l zmqNear) close() error {
@@ -71,7 +71,7 @@ const largest = 8 << 20
 
 var bidi = grpc.StreamDesc{StreamName: "talk", ServerStreams: true, ClientStreams: true}
 
-// grpcLink is a stream both ways, from either end.
+// grpcLink is either end of a bidirectional stream.
 type grpcLink struct {
 	stream grpc.Stream
 	end    func() error
@@ -132,10 +132,10 @@ func farGRPC(j job, serve func(link) error) error {
 	return err
 }
 
-// buffer is what HTTP reads and writes at a time: its 4 KiB are little for large bodies.
+// buffer is the size of HTTP's buffers: their default of 4 KiB is small for large bodies.
 const buffer = 64 << 10
 
-// httpNear posts each message; its answer is the next that is received.
+// httpNear posts each message and receives the answer as the next message.
 type httpNear struct {
 	client *http.Client
 	answer []byte
@@ -170,7 +170,7 @@ func (h *httpNear) close() error {
 	return nil
 }
 
-// httpFar is the server's side as a link: a request at a time.
+// httpFar is the server's side as a link, for one request at a time.
 type httpFar struct {
 	requests, answers chan []byte
 }

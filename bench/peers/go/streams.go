@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gather is from how many bytes on a message is handed over in two pieces, not copied into one.
+// gather is the size from which length and message are written as two pieces, without a copy.
 const gather = 16 << 10
 
-// stream carries messages behind their length, four bytes, over a pair of files.
+// stream sends messages, each after its length in four bytes, over a pair of files.
 type stream struct {
 	r   *bufio.Reader
 	w   io.Writer
@@ -103,7 +103,7 @@ func farUnix(j job, serve func(link) error) error {
 	return errors.Join(serve(s), s.close())
 }
 
-// fifos are the pipes to the far side and back.
+// fifos returns the names of the pipes to the far side and back.
 func (j job) fifos() (there, back string) {
 	return filepath.Join(j.folder, "there"), filepath.Join(j.folder, "back")
 }
@@ -128,10 +128,10 @@ func farPipe(j job, serve func(link) error) error {
 	return errors.Join(serve(s), s.close())
 }
 
-// pipeBytes is the most that a pipe holds by default, and the best for throughput.
+// pipeBytes is the capacity of a pipe: the largest without privileges, and the fastest.
 const pipeBytes = 1 << 20
 
-// pipes opens for reading and writing, so as not to wait for the other side.
+// pipes opens both for reading and writing, so that it does not wait for the other side.
 func pipes(j job, in, out string) (link, error) {
 	r, err := os.OpenFile(in, os.O_RDWR, 0)
 	if err != nil {

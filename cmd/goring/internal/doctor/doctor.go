@@ -1,5 +1,5 @@
-// Package doctor looks at rings from outside and says in plain words who is attached, how
-// far behind, what is stuck and why, and what to do about it.
+// Package doctor examines rings from outside. It reports their participants, what they hold and how
+// far they lag, which step is stuck, and how to repair it.
 package doctor
 
 import (
@@ -14,40 +14,42 @@ import (
 type Severity string
 
 const (
-	// Note: worth knowing, nothing is wrong.
+	// Note is worth knowing, but nothing is wrong.
 	Note Severity = "note"
-	// Problem: somebody waits, or will, for what does not come by itself.
+	// Problem is a state that keeps a participant waiting, now or later, until it is repaired.
 	Problem Severity = "problem"
 )
 
-// Finding is one thing about a ring, for people, with a code for programs.
+// Finding is one statement about a ring.
 type Finding struct {
 	Severity Severity `json:"severity"`
-	Code     string   `json:"code"`
-	Text     string   `json:"text"`
+	Code     string   `json:"code"` // a fixed word for programs
+	Text     string   `json:"text"` // the statement, for people
 	Advice   string   `json:"advice,omitempty"`
 }
 
-// Report is what was found out about one name.
+// Report is the result of an examination of one name.
 type Report struct {
 	Name     string    `json:"name"`
 	Path     string    `json:"path"`
-	Error    string    `json:"error,omitempty"` // why it is no ring that can be used; then Ring is nil
-	Ring     *Ring     `json:"ring,omitempty"`
-	Reaped   int       `json:"reaped,omitempty"`   // dead participants repaired
-	Unlinked bool      `json:"unlinked,omitempty"` // removed as stale
+	Error    string    `json:"error,omitempty"`    // the reason why the file cannot be used; then Ring is nil
+	Ring     *Ring     `json:"ring,omitempty"`     // the ring before stale ones are removed
+	Reaped   int       `json:"reaped,omitempty"`   // the number of dead participants reaped
+	Unlinked bool      `json:"unlinked,omitempty"` // true when the ring was stale and has been removed
 	Findings []Finding `json:"findings"`
 }
 
-// Ring is one look at a ring.
+// Ring is a snapshot of a ring. Its numbers are those of [goring.Stats].
 type Ring struct {
+	mode layout.Mode
+
 	Kind         string        `json:"kind"`
 	DType        string        `json:"dtype,omitempty"`
 	Shape        []int         `json:"shape,omitempty"`
 	Mode         string        `json:"mode"`
 	SlotBytes    uint64        `json:"slot_bytes"`
 	MaxMeta      int           `json:"max_meta"`
-	Bytes        uint64        `json:"bytes"` // of the whole segment
+	Bytes        uint64        `json:"bytes"` // the size of the segment
 	Producers    int           `json:"max_producers"`
 	Consumers    int           `json:"max_consumers"`
 	Creator      string        `json:"creator"` // program, language, pid
@@ -64,15 +66,15 @@ type Ring struct {
 	Participants []Participant `json:"participants"`
 }
 
-// GPU is where the payloads of a GPU ring are.
+// GPU describes the payload memory of a GPU ring.
 type GPU struct {
 	Memory string `json:"memory"`
 	Sync   string `json:"sync"`
 	Device string `json:"device"`
-	Gone   bool   `json:"gone"` // the memory's owner died or is closing
+	Gone   bool   `json:"gone"` // true when the memory's owner has died or is closing
 }
 
-// String is a line for people.
+// String returns a line for people.
 func (g *GPU) String() string {
 	text := fmt.Sprintf("%s, device %s, synchronised by %s", g.Memory, g.Device, g.Sync)
 	if g.Gone {
@@ -81,23 +83,23 @@ func (g *GPU) String() string {
 	return text
 }
 
-// Participant is one seat in use.
+// Participant is the holder of one seat.
 type Participant struct {
 	Seat    int           `json:"seat"`
 	Role    string        `json:"role"`
 	Name    string        `json:"name"`
 	PID     int           `json:"pid"`
 	Alive   bool          `json:"alive"`
-	Stopped bool          `json:"stopped"` // by a signal or a debugger, as far as can be seen from here
+	Stopped bool          `json:"stopped"` // true when stopped by a signal or debugger and visible in /proc
 	Joined  time.Time     `json:"joined"`
-	Quiet   time.Duration `json:"quiet_ns"` // since it last joined, fell asleep or woke; 0 unknown
+	Quiet   time.Duration `json:"quiet_ns"` // the time since it last joined, slept or woke; 0 unknown
 	Holds   []uint64      `json:"holds"`
 	Cursor  uint64        `json:"cursor"`
 	Lag     uint64        `json:"lag"`
 	Lost    uint64        `json:"lost"`
 }
 
-// Healthy reports whether nothing of the report is a problem.
+// Healthy reports whether the report has no problem.
 func (r *Report) Healthy() bool {
 	for _, f := range r.Findings {
 		if f.Severity == Problem {
@@ -107,14 +109,15 @@ func (r *Report) Healthy() bool {
 	return true
 }
 
-// Options say what may be repaired.
+// Options select the rings and the permitted repairs.
 type Options struct {
-	Dir    string        // folder of the rings; "": the default one
-	Reap   bool          // repair what dead participants left
-	Unlink bool          // remove rings that nobody uses
-	MinAge time.Duration // younger rings are not removed: their creator may be about to join
+	Dir    string        // Folder of the rings; "" is the default folder.
+	Reap   bool          // Reap dead participants.
+	Unlink bool          // Remove stale rings: those without a living participant.
+	MinAge time.Duration // Keep younger rings: their creator may be about to join.
 }
 
+// in returns the option for the folder.
 func (o Options) in() []goring.Option {
 	if o.Dir == "" {
 		return nil
@@ -135,8 +138,8 @@ func All(o Options) ([]Report, error) {
 	return reports, nil
 }
 
-// Examine looks at one ring and repairs what the options allow. It joins nothing and
-// disturbs nobody.
+// Examine reports on one ring and makes the repairs that the options permit. It joins no ring and
+// takes no message.
 func Examine(e goring.Entry, o Options) Report {
 	rep := Report{Name: e.Name, Path: e.Path, Findings: []Finding{}}
 	if e.Err != nil {
@@ -158,6 +161,7 @@ func Examine(e goring.Entry, o Options) Report {
 	return rep
 }
 
+// examine fills in the snapshot and the findings.
 func (r *Report) examine(ring *goring.Ring, o Options) (err error) {
 	if o.Reap {
 		if r.Reaped, err = ring.Reap(); err != nil {
@@ -173,19 +177,23 @@ func (r *Report) examine(ring *goring.Ring, o Options) (err error) {
 	return nil
 }
 
+// unusable returns the report with err as its only finding.
 func (r *Report) unusable(err error) Report {
 	r.Error = err.Error()
 	r.add(Problem, "unusable", "cannot be used: "+r.Error, "it is left alone; if it is yours and no ring, remove it yourself: rm "+r.Path)
 	return *r
 }
 
+// add adds a finding.
 func (r *Report) add(s Severity, code, text, advice string) {
 	r.Findings = append(r.Findings, Finding{s, code, text, advice})
 }
 
+// describe makes the snapshot.
 func describe(ring *goring.Ring, st goring.Stats) *Ring {
 	sb, info := ring.Superblock(), ring.Info()
 	out := &Ring{
+		mode: sb.Mode,
 		Kind: sb.Kind.String(), DType: info.Schema.DType, Shape: info.Schema.Shape, Mode: sb.Mode.String(),
 		SlotBytes: sb.SlotBytes, MaxMeta: sb.MaxMeta, Bytes: sb.TotalSize,
 		Producers: sb.MaxProducers, Consumers: sb.MaxConsumers,
@@ -207,6 +215,7 @@ func describe(ring *goring.Ring, st goring.Stats) *Ring {
 	return out
 }
 
+// creator returns the creator as text.
 func creator(c layout.Creator) string {
 	return c.Program + " (" + c.Lang + ")"
 }

@@ -19,26 +19,27 @@ import (
 	"example.com/goring/layout"
 )
 
-// The test binary is also the participants that are killed and stopped:
+// TestMain runs the test binary also as a participant to be killed and stopped, with
 // DOCTOR_TEST="role [reserve|take]".
 func TestMain(m *testing.M) {
-	if what := os.Getenv("DOCTOR_TEST"); what != "" {
-		participate(strings.Fields(what))
+	if task := os.Getenv("DOCTOR_TEST"); task != "" {
+		participate(strings.Fields(task))
 	}
 	os.Exit(m.Run())
 }
 
-func participate(what []string) {
+// participate joins ring r, does the task and waits until its standard input ends.
+func participate(task []string) {
 	r, err := goring.Open("r")
 	if err == nil {
-		if what[0] == "producer" {
+		if task[0] == "producer" {
 			var p *goring.Producer
-			if p, err = r.Producer(goring.As("child")); err == nil && len(what) > 1 {
+			if p, err = r.Producer(goring.As("child")); err == nil && len(task) > 1 {
 				_, err = p.TryReserve()
 			}
 		} else {
 			var c *goring.Consumer
-			if c, err = r.Consumer(goring.As("child")); err == nil && len(what) > 1 {
+			if c, err = r.Consumer(goring.As("child")); err == nil && len(task) > 1 {
 				_, err = c.Read(context.Background())
 			}
 		}
@@ -48,7 +49,7 @@ func participate(what []string) {
 	os.Exit(0)
 }
 
-// folder makes rings in a folder of the test's own.
+// folder returns an empty folder and makes it the default for rings.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,11 +67,11 @@ func create(t *testing.T, opts ...goring.Option) *goring.Ring {
 	return r
 }
 
-// child is a participant in a process of its own.
-func child(t *testing.T, what string) *exec.Cmd {
+// child starts a participant in another process.
+func child(t *testing.T, task string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "DOCTOR_TEST="+what)
+	cmd.Env = append(os.Environ(), "DOCTOR_TEST="+task)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func consume(t *testing.T, r *goring.Ring) *goring.Consumer {
 	return c
 }
 
-// diagnose is the report on the only ring of the folder.
+// diagnose returns the report on the only ring of the folder.
 func diagnose(t *testing.T, o Options) Report {
 	t.Helper()
 	all, err := All(o)
@@ -129,7 +130,7 @@ func diagnose(t *testing.T, o Options) Report {
 	return all[0]
 }
 
-// expect checks the codes found, and that the text of the first one says what it must.
+// expect checks the codes of the findings, and that the first one has these words.
 func expect(t *testing.T, r Report, codes []string, say ...string) {
 	t.Helper()
 	var got []string
@@ -195,7 +196,7 @@ func TestAStoppedParticipant(t *testing.T) {
 		t.Fatal(err)
 	}
 	var rep Report
-	for range 200 { // the signal takes its time
+	for range 200 { // until the signal has arrived
 		if rep = diagnose(t, Options{}); len(rep.Findings) > 0 {
 			break
 		}
@@ -211,7 +212,7 @@ func TestAProducerThatDoesNotCommit(t *testing.T) {
 	write(t, r, 1)
 	consume(t, r)
 	time.Sleep(slow + 50*time.Millisecond)
-	expect(t, diagnose(t, Options{}), []string{"writing"}, "has reserved message 0", "what is behind waits")
+	expect(t, diagnose(t, Options{}), []string{"writing"}, "has reserved message 0", "the messages after it wait")
 }
 
 func TestAConsumerThatDoesNotRelease(t *testing.T) {
@@ -233,7 +234,7 @@ func TestFull(t *testing.T) {
 	write(t, r, 4)
 	expect(t, diagnose(t, Options{}), []string{"full"}, "no consumer is attached")
 	consume(t, r)
-	expect(t, diagnose(t, Options{}), []string{"full"}, "4 wait, 0 are looked at")
+	expect(t, diagnose(t, Options{}), []string{"full"}, "4 wait, 0 are being read")
 }
 
 func TestASlowBroadcastConsumer(t *testing.T) {
@@ -307,10 +308,11 @@ func TestAnOrphanedSlot(t *testing.T) {
 	r := create(t, goring.Consumers(2))
 	consume(t, r)
 	at := int64(r.Superblock().HeaderOff)
-	scribble(t, r, at, []byte{3<<2 | layout.StateTaken}) // by a seat that nobody sits in
+	scribble(t, r, at, []byte{3<<2 | layout.StateTaken}) // taken by a seat without a holder
 	expect(t, diagnose(t, Options{}), []string{"orphaned"}, "1 slots", "nobody sits in")
 }
 
+// scribble writes b into the segment at offset at.
 func scribble(t *testing.T, r *goring.Ring, at int64, b []byte) {
 	t.Helper()
 	f, err := os.OpenFile(r.Path(), os.O_RDWR, 0)
@@ -323,7 +325,7 @@ func scribble(t *testing.T, r *goring.Ring, at int64, b []byte) {
 	}
 }
 
-// Whatever a peer has written, the doctor says something and survives.
+// The doctor reports on any bytes that a peer may have written, without a crash.
 func TestHostileBytes(t *testing.T) {
 	folder(t)
 	for _, mode := range []layout.Mode{layout.ModeQueue, layout.ModeBroadcast, layout.ModeOverwrite} {

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/goring/layout"
 )
 
-// slow is how long somebody may be quiet with a slot in hand before it is remarkable.
+// slow is the time that a participant may hold a slot quietly before it is a finding.
 const slow = time.Second
 
-// judge adds the findings about a ring that could be looked at.
+// judge adds the findings about the snapshot.
 func (r *Report) judge() {
 	r.judgeWords()
 	for _, p := range r.Ring.Participants {
@@ -28,68 +30,80 @@ func (r *Report) judge() {
 	}
 }
 
-// judgeWords looks for what no participant that keeps to the rules leaves behind.
+// judgeWords adds a finding about slots held by seats without a holder, which no participant that
+// follows the protocol leaves.
 func (r *Report) judgeWords() {
 	g := r.Ring
 	held := uint64(0)
 	for _, p := range g.Participants {
 		held += uint64(len(p.Holds))
 	}
-	if g.Mode == "queue" && held < g.Taken+g.Writing {
+	if g.mode == layout.ModeQueue && held < g.Taken+g.Writing {
 		r.add(Problem, "orphaned", fmt.Sprintf("%d slots are marked as held by seats that nobody sits in", g.Taken+g.Writing-held),
 			"a program wrote where it must not, or gave its seat back too early; make the ring anew")
 	}
 }
 
+// judgeParticipant adds the findings about one participant.
 func (r *Report) judgeParticipant(p Participant) {
 	switch {
 	case !p.Alive:
-		what := "holds nothing"
+		left := "holds nothing"
 		if len(p.Holds) > 0 {
-			what = "holds " + messages(p.Holds)
+			left = "holds " + messages(p.Holds)
 		} else if p.Lag > 0 {
-			what = fmt.Sprintf("is %d messages behind", p.Lag)
+			left = fmt.Sprintf("is %d messages behind", p.Lag)
 		}
-		r.add(Problem, "dead", fmt.Sprintf("%s died and %s", p, what),
-			"goring doctor --reap "+r.Name+"; whoever waits on this ring does the same")
+		r.add(Problem, "dead", fmt.Sprintf("%s died and %s", p, left),
+			"goring doctor --reap "+r.Name+"; a participant that waits on this ring does the same")
 	case p.Stopped:
 		r.add(Problem, "stopped", fmt.Sprintf("%s is stopped (SIGSTOP or a debugger)", p), fmt.Sprintf("kill -CONT %d", p.PID))
 	case p.Role == "producer" && len(p.Holds) > 0 && p.Quiet > slow:
-		r.add(Problem, "writing", fmt.Sprintf("%s has reserved %s and not committed, quiet for %s; what is behind waits", p, messages(p.Holds), age(p.Quiet)),
-			"look at that program: it must commit or abort")
+		r.add(Problem, "writing", fmt.Sprintf("%s has reserved %s and not committed, quiet for %s; the messages after it wait", p, messages(p.Holds), age(p.Quiet)),
+			"inspect that program: it must commit or abort")
 	case p.Role == "consumer" && len(p.Holds) > 0 && p.Quiet > slow:
 		r.add(Note, "holding", fmt.Sprintf("%s holds %s, quiet for %s", p, messages(p.Holds), age(p.Quiet)),
-			"if it should be done by now, look at that program: it must release")
+			"if it should be done by now, inspect that program: it must release")
 	}
 	if p.Lost > 0 {
 		r.add(Note, "lost", fmt.Sprintf("%s was too slow for %d messages", p, p.Lost), "")
 	}
 }
 
-// judgeFlow says who holds up whom.
+// judgeFlow adds the findings about participants that wait for others.
 func (r *Report) judgeFlow() {
 	g := r.Ring
 	consumers := g.alive("consumer")
 	switch {
-	case g.Mode == "overwrite" || g.abandoned():
+	case g.abandoned() || g.mode == layout.ModeOverwrite: // no producer waits
 	case g.Free == 0 && len(consumers) == 0:
 		r.add(Problem, "full", "all slots are taken and no consumer is attached", "start a consumer")
-	case g.Free == 0 && g.Mode == "broadcast":
-		slowest := slices.MaxFunc(consumers, func(a, b Participant) int { return int(a.Lag) - int(b.Lag) })
-		r.add(Problem, "full", fmt.Sprintf("the producer waits for %s, which is %d messages behind", slowest, slowest.Lag),
-			"make that consumer faster, or the ring one with overwrite")
 	case g.Free == 0:
-		r.add(Problem, "full", fmt.Sprintf("all slots are taken: %d wait, %d are looked at", g.Ready, g.Taken),
-			"the consumers are too slow: more or faster ones, or a producer that does not wait")
+		r.judgeFull(consumers)
 	case g.Ready > 0 && len(consumers) == 0:
 		r.add(Note, "unread", waiting(g.Ready)+" and no consumer is attached", "start a consumer")
 	}
 	if g.Shutdown && len(g.alive("")) > 0 {
-		r.add(Note, "shutdown", "it is shut down: producers are refused, consumers take what is there", "")
+		r.add(Note, "shutdown", "it is shut down: producers are refused, consumers take what is left", "")
 	}
 }
 
-// alive are the living participants of a role, "": of both.
+// judgeFull adds the finding about a full ring with living consumers.
+func (r *Report) judgeFull(consumers []Participant) {
+	g := r.Ring
+	switch g.mode {
+	case layout.ModeBroadcast:
+		slowest := slices.MaxFunc(consumers, func(a, b Participant) int { return int(a.Lag) - int(b.Lag) })
+		r.add(Problem, "full", fmt.Sprintf("the producer waits for %s, which is %d messages behind", slowest, slowest.Lag),
+			"make that consumer faster, or the ring one with overwrite")
+	case layout.ModeQueue:
+		r.add(Problem, "full", fmt.Sprintf("all slots are taken: %d wait, %d are being read", g.Ready, g.Taken),
+			"the consumers are too slow: more or faster ones, or a producer that does not wait")
+	case layout.ModeOverwrite: // never full
+	}
+}
+
+// alive returns the living participants of a role, of both roles for "".
 func (g *Ring) alive(role string) (all []Participant) {
 	for _, p := range g.Participants {
 		if p.Alive && (role == "" || p.Role == role) {
@@ -99,17 +113,18 @@ func (g *Ring) alive(role string) (all []Participant) {
 	return all
 }
 
-// abandoned reports whether nobody alive is attached, or holds its memory for others.
+// abandoned reports whether the ring has no living participant and no living owner of its memory.
 func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 && !g.held() }
 
-// held reports whether somebody alive owns device memory of the ring.
+// held reports whether a living process owns device memory of the ring.
 func (g *Ring) held() bool { return g.GPU != nil && g.GPU.Memory == "device" && !g.GPU.Gone }
 
-// String names a participant for people.
+// String returns the participant's name for people.
 func (p Participant) String() string {
 	return fmt.Sprintf("%s %q (seat %d, pid %d)", p.Role, p.Name, p.Seat, p.PID)
 }
 
+// waiting returns n as a number of messages that wait.
 func waiting(n uint64) string {
 	if n == 1 {
 		return "1 message waits"
@@ -117,7 +132,7 @@ func waiting(n uint64) string {
 	return fmt.Sprintf("%d messages wait", n)
 }
 
-// messages lists numbers, the first few of them.
+// messages returns a list of the first few of the numbers.
 func messages(n []uint64) string {
 	const most = 5
 	text := make([]string, 0, most)
@@ -134,7 +149,7 @@ func messages(n []uint64) string {
 	return "messages " + strings.Join(text, ", ") + more
 }
 
-// age is a duration as people say it.
+// age returns a duration rounded for people.
 func age(d time.Duration) string {
 	switch {
 	case d < time.Second:
