@@ -240,7 +240,7 @@ func (c *Consumer) lend(at proto.Position) Message {
 	return Message{c, at, c.core.Ring.Header(at.Idx).Sizes}
 }
 
-// reject releases a message whose sizes do not fit, and says so.
+// reject releases a message with sizes that do not fit, and returns the error.
 func (c *Consumer) reject(m Message) error {
 	if m.Release() != nil { // the sizes were of another message
 		c.core.CountLost(1)

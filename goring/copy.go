@@ -1,11 +1,11 @@
 package goring
 
-// cachedCopy is the longest piece that is copied at once. From 1 MiB on Go's memmove goes
-// past the caches, and the other side would fetch from memory what a moment ago was in a
-// cache that both cores share: half the speed.
+// cachedCopy is the longest piece that is copied at once, in bytes. From 1 MiB on Go's memmove
+// bypasses the caches, and the other side would fetch the bytes from memory instead of from a
+// cache that both cores share, at half the speed.
 const cachedCopy = 1 << 19
 
-// copyCached is copy, by way of the caches.
+// copyCached is copy that goes through the caches.
 func copyCached(to, from []byte) int {
 	if len(from) <= cachedCopy {
 		return copy(to, from)
@@ -20,12 +20,12 @@ func copyPieces(to, from []byte) (n int) {
 	return n
 }
 
-// CopyTo copies the payload, as far as b has room, and returns how many bytes that were.
-// For messages of 1 MiB and more it is faster than copy.
+// CopyTo copies the payload, as much as fits b, and returns how many bytes that were. For messages
+// of 1 MiB and more it is faster than copy.
 func (m Message) CopyTo(b []byte) int { return copyCached(b, m.Bytes()) }
 
-// CopyFrom makes b the message: its length is set, its bytes are copied. For messages of
-// 1 MiB and more it is faster than copy. Errors are those of SetLen.
+// CopyFrom copies b into the slot and makes it the message. For messages of 1 MiB and more it is
+// faster than copy. Errors are those of SetLen.
 func (s Slot) CopyFrom(b []byte) error {
 	if err := s.SetLen(len(b)); err != nil {
 		return err

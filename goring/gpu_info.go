@@ -15,7 +15,7 @@ var ErrExporterGone = errors.New("the owner of the ring's device memory is gone"
 type GPUInfo struct {
 	Memory layout.Memory
 	Sync   layout.Sync
-	Device string // UUID of the device whose memory it is, as nvidia-smi writes it
+	Device string // UUID of the device that has the memory, as nvidia-smi writes it
 	Gone   bool   // the owner of device memory died or is closing: no process can join any more
 }
 

@@ -5,10 +5,11 @@ import (
 	"runtime/debug"
 )
 
-// Guard runs f, which uses the ring in this goroutine, and returns ErrTruncated when the
-// ring's memory went away under it, instead of the end of the process. Only the file of a
-// named ring can be truncated, by a process of the same user; a ring from [Receive] cannot.
-// A ring that was truncated is lost, and so is what f had in hand.
+// Guard runs f, which uses the ring in this goroutine, and returns f's error. It returns
+// ErrTruncated when the ring's file became shorter meanwhile, which would otherwise end the
+// process. Only the file of a named ring can be truncated, by a process of the same user; a ring
+// from [Receive] cannot. A ring that was truncated is lost, and so are the messages that f was
+// using.
 //
 // It costs about 30 ns per call, not per message: f may be a whole loop.
 func (r *Ring) Guard(f func() error) (err error) {

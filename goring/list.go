@@ -47,6 +47,7 @@ func List(opts ...Option) ([]Entry, error) {
 	return all, nil
 }
 
+// inspect fills the entry from the file, or sets its error.
 func (e *Entry) inspect() {
 	fd, err := shm.Open(e.Path, shm.Access{Group: true})
 	if err != nil {

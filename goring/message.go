@@ -19,7 +19,7 @@ type Message struct {
 } // four words: a larger struct does not travel in registers
 
 // Bytes returns the payload, in place. A peer that breaks the rules can still change
-// it; copy it before checking what must not change. It panics when the payload is in device
+// it; copy it before checking it. It panics when the payload is in device
 // memory (see package goring/cuda).
 func (m Message) Bytes() []byte {
 	r := m.c.core.Ring
@@ -92,7 +92,7 @@ func (m Message) Tensor() (layout.TensorDesc, error) {
 }
 
 // Release gives the slot back to the producers. Releasing twice panics. On overwrite
-// rings, whose producer waits for no consumer, it fails with ErrLapped when the message was
+// rings it fails with ErrLapped when the message was
 // overwritten while it was on loan: the bytes that were read are not to be used. On all other
 // rings it returns nil.
 func (m Message) Release() error {

@@ -33,7 +33,7 @@ func Open(name string, opts ...Option) (*Ring, error) {
 	return attach(name, path, fd)
 }
 
-// OpenFD attaches to the ring behind a descriptor that this process created,
+// OpenFD attaches to the ring of a descriptor that this process created,
 // inherited or received. The descriptor stays the caller's. Options: [Sealed].
 func OpenFD(fd int, opts ...Option) (*Ring, error) {
 	c, err := configure(config.ForOpenFD, opts)

@@ -70,8 +70,8 @@ const (
 	// Broadcast delivers each message to every consumer that has joined; the producer waits for
 	// the slowest one.
 	Broadcast = layout.ModeBroadcast
-	// Overwrite is Broadcast whose producer waits for no consumer; one that is too slow learns how
-	// many messages it lost.
+	// Overwrite is Broadcast without a gate: the producer waits for no consumer, and one that is
+	// too slow learns how many messages it lost.
 	Overwrite = layout.ModeOverwrite
 )
 
@@ -109,7 +109,7 @@ func Separate() Option {
 	return func(c *config.Config) { c.Note("Separate", config.ForCreate); c.Plan.Placement = layout.PlaceSeparate }
 }
 
-// User stores the caller's own facts in the ring's info block.
+// User stores the caller's own values in the ring's info block.
 func User(m map[string]any) Option {
 	return func(c *config.Config) { c.Note("User", config.ForCreate); c.Plan.User = m }
 }
@@ -145,8 +145,7 @@ func Dir(path string) Option {
 	}
 }
 
-// As names this participant for people who look at the ring; without it the
-// program's name.
+// As sets the name of this participant, for people; without it the program's name.
 func As(name string) Option {
 	return func(c *config.Config) { c.Note("As", config.ForJoin); c.Name = name }
 }

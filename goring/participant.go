@@ -10,7 +10,7 @@ import (
 	"example.com/goring/internal/proto"
 )
 
-// participant is what producers and consumers have in common beside the protocol.
+// participant has the fields that producers and consumers share beside the protocol.
 type participant struct {
 	ring *Ring
 	seat *Seat

@@ -10,7 +10,7 @@ import (
 	"example.com/goring/internal/proto"
 )
 
-// PeerDeath is what becomes of a wait when the last peer that could end it has died.
+// PeerDeath selects how a wait ends when the last peer that could end it has died.
 type PeerDeath uint8
 
 const (
@@ -32,8 +32,8 @@ func ParsePeerDeath(name string) (PeerDeath, error) {
 }
 
 // OnPeerDeath sets how this participant's waits end when all its peers have died:
-// producers wait for consumers, consumers for producers. A ring whose peer has not come
-// yet, or has left properly, is waited for either way. [FailOnDeath] without it.
+// producers wait for consumers, consumers for producers. A peer that has not come yet, or
+// that left properly, is waited for either way. [FailOnDeath] without it.
 func OnPeerDeath(d PeerDeath) Option {
 	return func(c *config.Config) {
 		c.Note("OnPeerDeath", config.ForJoin)
@@ -45,7 +45,7 @@ func OnPeerDeath(d PeerDeath) Option {
 // committed has been delivered. The error is a [PeerDeadError].
 var ErrPeerDead = errors.New("peer is dead")
 
-// PeerDeadError names the peer whose death ended a wait: of several that died, the
+// PeerDeadError names the dead peer that a wait was for: of several that died, the
 // one that was seen last. It matches [ErrPeerDead].
 type PeerDeadError struct {
 	Ring  string

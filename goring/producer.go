@@ -35,8 +35,8 @@ func newProducer(r *Ring, seat *Seat, c *config.Config) *Producer {
 	return p
 }
 
-// Reserve waits for a free slot and lends it to the caller, who fills
-// [Slot.Bytes] and then calls Commit or Abort. Only one reservation is open at a
+// Reserve waits for a free slot and lends it to the caller, to fill
+// [Slot.Bytes] and then call Commit or Abort. Only one reservation is open at a
 // time. Reserve looks at ctx only when it has to wait.
 //
 // It fails with ErrShutdown when the ring takes no more messages, os.ErrClosed

@@ -48,8 +48,8 @@ func (b ReadBatch) At(k int) Message {
 	return Message{b.c, at, r.Header(at.Idx).Sizes}
 }
 
-// Data returns the payload of all messages in one piece, on rings of fixed items whose
-// payloads lie back to back; else nil.
+// Data returns the payload of all messages in one piece, on rings of fixed items with
+// payloads back to back; else nil.
 func (b ReadBatch) Data() []byte {
 	if !b.c.core.Ring.Fixed {
 		return nil

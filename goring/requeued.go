@@ -8,8 +8,8 @@ import (
 	"example.com/goring/internal/proto"
 )
 
-// requeuedList has the messages that a consumer requeued for itself: positions whose words are
-// still READY, ascending. Any goroutine may add to it. Consumers of discipline Multi have none.
+// requeuedList has the messages that a consumer requeued for itself: positions, ascending,
+// that are still READY. Any goroutine may add to it. Consumers of discipline Multi have none.
 type requeuedList struct {
 	n    atomic.Int32 // len(list), nearly always 0: then pop takes no lock
 	mu   sync.Mutex

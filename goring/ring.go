@@ -27,7 +27,7 @@ type Ring struct {
 	mu     sync.Mutex
 	users  int // seats and calls that still need the mapping
 	closed bool
-	// onClose ends a GPU ring whose memory this handle owns; nil on other rings.
+	// onClose ends a GPU ring when this handle owns its memory; nil otherwise.
 	onClose func()
 
 	reaping sync.Mutex // locks on fd are the same for all goroutines
@@ -160,7 +160,7 @@ func (r *Ring) Shutdown() error {
 	return r.release()
 }
 
-// Reap repairs what dead participants left: their half-written messages are skipped, messages
+// Reap repairs the slots of dead participants: their half-written messages are skipped, messages
 // that they had taken go to other consumers, their seats are free. It returns how many
 // participants it reaped. Every participant that waits does the same ten times a second or more;
 // a program that sees a peer die can save that time. It fails with os.ErrClosed after Close, and

@@ -112,7 +112,7 @@ func (s Slot) Abort() {
 	s.p.core.Abort()
 }
 
-// draft returns the draft of the producer, whose open reservation s must be: misuse by the caller
+// draft returns the draft of the producer. s must be its open reservation: misuse by the caller
 // panics. A consumer reports a word that a peer has changed.
 func (s Slot) draft(op string) *draft {
 	d := &s.p.draft

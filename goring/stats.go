@@ -19,7 +19,7 @@ type Stats struct {
 	Ready     uint64 // messages waiting; broadcast: for the slowest consumer
 	Taken     uint64 // messages lent to one of several consumers
 	Writing   uint64 // slots reserved by one of several producers
-	Free      uint64 // slots that can be written without waiting for anybody
+	Free      uint64 // slots that can be written without waiting
 	Shutdown  bool
 
 	Participants []Participant
@@ -30,11 +30,13 @@ type Participant struct {
 	Seat      int
 	Role      Role
 	Name      string
-	PID       int           // for people; a pid means nothing across containers
-	StartTime uint64        // of its process, clock ticks since boot as in /proc; 0 unknown
-	Joined    time.Time     // when it took the seat
-	Alive     bool          // what the kernel says, right across containers and zombies
-	Quiet     time.Duration // since it last joined, fell asleep or woke; 0 unknown. One that spins, or never has to wait, is quiet, too
+	PID       int       // for people; a pid means nothing across containers
+	StartTime uint64    // of its process, clock ticks since boot as in /proc; 0 unknown
+	Joined    time.Time // when it took the seat
+	Alive     bool      // whether the kernel has its lock, right across containers and zombies
+	// Quiet is the time since the participant last joined, fell asleep or woke; 0 when unknown. A
+	// participant that spins, or never has to wait, is quiet, too.
+	Quiet time.Duration
 
 	Holds  []uint64 // numbers of the messages it is writing or has taken, where words say so
 	Cursor uint64   // broadcast modes, consumers: next number it will read

@@ -8,7 +8,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// Typed is a ring whose messages are values of T: a struct of fixed-size numbers,
+// Typed is a ring with values of T as messages: a struct of fixed-size numbers,
 // booleans and arrays of them. T is checked against the ring field by field.
 type Typed[T any] struct{ *Ring }
 
@@ -116,5 +116,5 @@ func (c TypedConsumer[T]) ReadBatch(ctx context.Context, limit int) (TypedBatch[
 type TypedBatch[T any] struct{ ReadBatch }
 
 // Values is the whole batch as one slice, in place, valid until Release; nil on
-// rings whose payloads are not back to back (see [Separate]).
+// rings with payloads that are not back to back (see [Separate]).
 func (b TypedBatch[T]) Values() []T { return valuesIn[T](b.Data()) }

@@ -40,7 +40,7 @@ func Unlink(name string, opts ...Option) error {
 	return os.Remove(path)
 }
 
-// looksLikeRing is nil for every file that begins as a ring does, damaged or not.
+// looksLikeRing returns nil for every file that begins as a ring does, damaged or not.
 func looksLikeRing(fd int) error {
 	size, err := shm.Size(fd)
 	if err != nil {
@@ -53,7 +53,7 @@ func looksLikeRing(fd int) error {
 	return nil
 }
 
-// UnlinkStale removes the ring of that name if nobody sits in it and it was created at
+// UnlinkStale removes the ring of that name if no seat in it is held and it was created at
 // least age ago, and reports whether it did. Messages that are still in it are lost: a ring
 // that is kept for a successor is not stale. A ring in use, a file that is no ring, and a
 // damaged one are left alone. Options: [Dir].

@@ -10,9 +10,9 @@ import (
 type Strategy uint8
 
 const (
-	// Adaptive spins for a little, yields the core for a little, and sleeps; it
-	// spins less while its waits are long. In a fast stream it pauses up to 2 us before it looks, so
-	// that its peer gets some messages ahead, which makes both faster. The default.
+	// Adaptive spins for a little, yields the core for a little, and sleeps; it spins less while
+	// its waits are long. In a fast stream it pauses up to 2 us before it looks, so that its peer
+	// gets some messages ahead, which makes both faster. The default.
 	Adaptive = Strategy(proto.Adaptive)
 	// Spin never sleeps and looks at once: the lowest latency of each message, at the price of a
 	// core and of some of a stream's speed.

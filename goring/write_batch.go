@@ -65,7 +65,7 @@ func (b WriteBatch) header(k uint64) *proto.Header {
 }
 
 // Data returns the payload of all slots in one piece: Len items, one after the other.
-// It is nil on rings whose payloads are not back to back.
+// It is nil on rings with payloads that are not back to back.
 func (b WriteBatch) Data() []byte { return b.p.core.Ring.Contiguous(b.at, b.n) }
 
 func (b WriteBatch) check(k int) uint64 {

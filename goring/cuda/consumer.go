@@ -36,8 +36,8 @@ func NewConsumer(r *goring.Ring, opts ...goring.Option) (*Consumer, error) {
 // Seat returns the number of the consumer's seat, from 1.
 func (c *Consumer) Seat() int { return c.base.Seat() }
 
-// Read is [goring.Consumer.Read]. It skips messages whose payload never arrived because their
-// producer died.
+// Read is [goring.Consumer.Read]. It skips messages that lost
+// their payload with their producer.
 func (c *Consumer) Read(ctx context.Context) (Message, error) {
 	return c.next(func() (goring.Message, error) { return c.base.Read(ctx) })
 }

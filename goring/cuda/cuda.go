@@ -1,5 +1,5 @@
-// Package cuda makes and joins rings whose payloads are in the memory of a CUDA device, or in
-// pinned host memory that devices reach over the bus.
+// Package cuda makes and joins rings with payloads in the memory of a CUDA device, or in pinned
+// host memory that devices reach over the bus.
 //
 // A GPU ring is a [goring.Ring] in every respect but its payloads: names, seats, waiting and the
 // death of participants are the same.
@@ -76,11 +76,11 @@ var (
 	ErrExporterGone = goring.ErrExporterGone
 )
 
-// Device makes a ring whose payloads are in the memory of the CUDA device of that ordinal,
-// shared with other processes without touching the host. The process that makes it owns the
-// memory: it must outlive the others (see [goring.Ring.Close]), or leave that to `goring
-// gpu-hold`. [goring.Create] then also fails with ErrUnavailable, ErrWrongDevice,
-// goring.ErrNoSpace, goring.ErrUnsupported where memory cannot be shared, or an [Error].
+// Device makes a ring with payloads in the memory of the CUDA device of that ordinal, shared with
+// other processes without touching the host. The process that makes it owns the memory: it must
+// outlive the others (see [goring.Ring.Close]), or leave that to `goring gpu-hold`. [goring.Create]
+// then also fails with ErrUnavailable, ErrWrongDevice, goring.ErrNoSpace, goring.ErrUnsupported
+// where memory cannot be shared, or an [Error].
 func Device(ordinal int) goring.Option {
 	return func(c *config.Config) {
 		c.Note("cuda.Device", config.ForCreate)

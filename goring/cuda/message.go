@@ -134,8 +134,8 @@ func (m Message) check(op string) {
 // ready returns the cell of the payload.
 func (m Message) ready() proto.Cell { return m.c.m.ring.ReadyCell(m.idx) }
 
-// claimed returns the claim of the payload's producer. On an overwrite ring that may be a later
-// message's, whose work may not be enqueued yet: then this message was lapped.
+// claimed returns the claim of the payload's producer. On an overwrite ring that may be the claim
+// of a later message, with work that is not enqueued yet: then this message was lapped.
 func (m Message) claimed() (uint64, error) {
 	claimed := m.ready().Claimed()
 	if !m.Valid() {

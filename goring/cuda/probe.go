@@ -44,7 +44,7 @@ func probeTask(text string) (handle [64]byte, device [16]byte, ok bool) {
 	return handle, device, err1 == nil && err2 == nil
 }
 
-// probed has the UUIDs of devices whose memory was seen to be shared.
+// probed has the UUIDs of devices that were seen to share their memory.
 var probed sync.Map
 
 // probeSharing has a child process open the allocation of w. command starts a program that loads

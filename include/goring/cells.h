@@ -19,14 +19,18 @@ _Static_assert(sizeof(gr_cell) == GR_GPU_CELL_SIZE, "cell");
 
 /* Returns how many cells the consumers of a GPU ring write. */
 static inline uint64_t gr_done_cells(const gr_ring *r) {
-	if (r->mode == GR_MODE_QUEUE)
-		return r->slots;
+	if (r->mode == GR_MODE_QUEUE) return r->slots;
 	return r->mode == GR_MODE_BROADCAST ? r->max_consumers : 0;
 }
 
 /* Returns the cells of a GPU ring in this process's mapping: ready by slot, then done. */
 static inline gr_cell *gr_cells(const gr_ring *r) {
 	return (gr_cell *)(r->control + r->gpu_off + GR_GPU_OFF_CELLS);
+}
+
+/* Reports whether a GPU ring ended because the owner of its memory has gone. SYNC gone load */
+static inline bool gr_ended_early(const gr_ring *r) {
+	return r->gpu && atomic_load(gr_word32(r, r->gpu_off + GR_GPU_OFF_STATE)) & GR_GPU_EARLY;
 }
 
 /* Reports whether the device has come to target. A stream's write is ordered after its work by a
@@ -59,15 +63,14 @@ static inline void gr_cell_claim(gr_cell *c, unsigned seat, uint64_t value) {
 
 /* Writes the value of a claim whose writer will not. With payload the message of that claim is
  * void, which is stored before the waiting streams go on. Called by a reaper, or by the claim's own
- * process when its context is gone. SYNC reached store, void store */
+ * process when its context is gone.
+ * SYNC reached load, reached store, void store */
 static inline void gr_cell_complete(gr_cell *c, uint64_t claimed, bool payload) {
 	uint64_t seen = atomic_load(&c->value);
-	if ((int64_t)(seen - claimed) >= 0)
-		return;
-	if (payload)
-		atomic_store(&c->voided, claimed);
-	while ((int64_t)(seen - claimed) < 0 &&
-	       !atomic_compare_exchange_weak(&c->value, &seen, claimed)) {
+	if ((int64_t)(seen - claimed) >= 0) return;
+	if (payload) atomic_store(&c->voided, claimed);
+	while (
+		(int64_t)(seen - claimed) < 0 && !atomic_compare_exchange_weak(&c->value, &seen, claimed)) {
 	}
 }
 

@@ -10,11 +10,9 @@ GR_RARE uint64_t gr_slowest_cursor(const gr_ring *r, uint64_t head) {
 	uint64_t slowest = head;
 	unsigned last = (unsigned)r->max_producers + r->max_consumers;
 	for (unsigned seat = r->max_producers + 1u; seat <= last; seat++) {
-		if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE)
-			continue;
+		if (atomic_load(gr_seat_state(r, seat)) != GR_PART_IN_USE) continue;
 		uint64_t c = atomic_load(gr_seat_cursor(r, seat));
-		if (c < slowest)
-			slowest = c;
+		if (c < slowest) slowest = c;
 	}
 	return slowest;
 }
@@ -50,11 +48,9 @@ static inline void gr_cursor_flip_early(gr_cursor *k, uint64_t n) {
 
 /* Reports whether none of n messages from number from on was released. */
 static inline bool gr_cursor_holds(const gr_cursor *k, uint64_t from, uint64_t n) {
-	if (from < k->next || from + n - k->next > k->r->slots)
-		return false;
+	if (from < k->next || from + n - k->next > k->r->slots) return false;
 	for (uint64_t i = 0; k->early_count && i < n; i++)
-		if (gr_cursor_is_early(k, from + i))
-			return false;
+		if (gr_cursor_is_early(k, from + i)) return false;
 	return true;
 }
 
@@ -62,8 +58,7 @@ static inline bool gr_cursor_holds(const gr_cursor *k, uint64_t from, uint64_t n
  * which producers do not know yet. */
 static inline bool gr_cursor_advance(gr_cursor *k, uint64_t from, uint64_t n) {
 	if (from != k->next) {
-		for (uint64_t i = 0; i < n; i++)
-			gr_cursor_flip_early(k, from + i);
+		for (uint64_t i = 0; i < n; i++) gr_cursor_flip_early(k, from + i);
 		k->early_count += n;
 		return false;
 	}
@@ -84,7 +79,6 @@ static inline void gr_cursor_publish(gr_cursor *k) {
 
 /* Releases n held messages from number from on. */
 static inline void gr_cursor_release(gr_cursor *k, uint64_t from, uint64_t n) {
-	if (gr_cursor_advance(k, from, n))
-		gr_cursor_publish(k);
+	if (gr_cursor_advance(k, from, n)) gr_cursor_publish(k);
 }
 #endif

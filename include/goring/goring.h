@@ -14,7 +14,8 @@
  *   cells.h      claims of device work on GPU rings, as the host sees them
  *   geometry.h   the checks of a superblock
  *   attach.h     opening, checking and mapping a ring
- *   gpu.h        the device steps of GPU rings, over the CUDA driver
+ *   driver.h     the part of the CUDA driver that GPU rings need
+ *   gpu.h        the device steps of GPU rings, over the driver
  *   layout.h     offsets and constants, generated
  *
  * Package internal/proto has the same functions in Go, file for file; its doc.go lists the tags

@@ -9,136 +9,52 @@
 #include <sched.h>
 
 #include "cells.h"
-
-typedef uint64_t gr_deviceptr;              /* CUdeviceptr */
-typedef void *gr_stream, *gr_context, *gr_event; /* CUstream, CUcontext, CUevent */
-typedef int gr_result, gr_pointer_attribute; /* enums of the driver */
-
-/* gr_gpu_error are errors beside the driver's, which are positive. */
-enum gr_gpu_error {
-	GR_GPU_OK = 0,
-	GR_GPU_VOIDED = -1,   /* The producer died before the payload had arrived. */
-	GR_GPU_LIBRARY = -2,  /* There is no driver. */
-	GR_GPU_SYMBOL = -3,   /* The driver lacks a function that is needed. */
-	GR_GPU_FORKED = -4,   /* The process is a child of one that had loaded the driver. */
-	GR_GPU_SMALLER = -5,  /* A handle opened less memory than the ring says it has. */
-	GR_GPU_SYSTEM = -6,   /* errno has the cause. */
-	GR_GPU_MEMOPS = -7,   /* Streams cannot write and wait for values in registered memory. */
-};
-
-/* The functions of the driver that rings need: X(member, exported name, parameters). They are
- * declared here because no package has a stub to link. A test holds them against NVIDIA's cuda.h. */
-#define GR_CUDA_FUNCTIONS(X) \
-	X(init, cuInit, (unsigned flags)) \
-	X(driver_version, cuDriverGetVersion, (int *version)) \
-	X(error_name, cuGetErrorName, (gr_result error, const char **name)) \
-	X(error_string, cuGetErrorString, (gr_result error, const char **text)) \
-	X(device_count, cuDeviceGetCount, (int *n)) \
-	X(device_get, cuDeviceGet, (int *device, int ordinal)) \
-	X(device_name, cuDeviceGetName, (char *name, int n, int device)) \
-	X(device_uuid, cuDeviceGetUuid_v2, (gr_uuid *uuid, int device)) \
-	X(primary_retain, cuDevicePrimaryCtxRetain, (gr_context *context, int device)) \
-	X(primary_release, cuDevicePrimaryCtxRelease_v2, (int device)) \
-	X(push, cuCtxPushCurrent_v2, (gr_context context)) \
-	X(pop, cuCtxPopCurrent_v2, (gr_context *context)) \
-	X(mem_info, cuMemGetInfo_v2, (size_t *unused, size_t *total)) \
-	X(alloc, cuMemAlloc_v2, (gr_deviceptr *p, size_t n)) \
-	X(free, cuMemFree_v2, (gr_deviceptr p)) \
-	X(memset8, cuMemsetD8_v2, (gr_deviceptr p, unsigned char value, size_t n)) \
-	X(address_range, cuMemGetAddressRange_v2, (gr_deviceptr *base, size_t *n, gr_deviceptr p)) \
-	X(pointer_attribute, cuPointerGetAttribute, (void *value, gr_pointer_attribute attribute, gr_deviceptr p)) \
-	X(host_register, cuMemHostRegister_v2, (void *p, size_t n, unsigned flags)) \
-	X(host_unregister, cuMemHostUnregister, (void *p)) \
-	X(host_pointer, cuMemHostGetDevicePointer_v2, (gr_deviceptr *device, void *p, unsigned flags)) \
-	X(ipc_get, cuIpcGetMemHandle, (gr_ipc *handle, gr_deviceptr p)) \
-	X(ipc_open, cuIpcOpenMemHandle_v2, (gr_deviceptr *p, gr_ipc handle, unsigned flags)) \
-	X(ipc_close, cuIpcCloseMemHandle, (gr_deviceptr p)) \
-	X(stream_create, cuStreamCreate, (gr_stream *s, unsigned flags)) \
-	X(stream_destroy, cuStreamDestroy_v2, (gr_stream s)) \
-	X(stream_synchronize, cuStreamSynchronize, (gr_stream s)) \
-	X(stream_wait_event, cuStreamWaitEvent, (gr_stream s, gr_event event, unsigned flags)) \
-	X(event_create, cuEventCreate, (gr_event *event, unsigned flags)) \
-	X(event_record, cuEventRecord, (gr_event event, gr_stream s)) \
-	X(event_destroy, cuEventDestroy_v2, (gr_event event)) \
-	X(copy, cuMemcpyAsync, (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(copy_in, cuMemcpyHtoDAsync_v2, (gr_deviceptr to, const void *from, size_t n, gr_stream s)) \
-	X(copy_out, cuMemcpyDtoHAsync_v2, (void *to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(copy_device, cuMemcpyDtoDAsync_v2, (gr_deviceptr to, gr_deviceptr from, size_t n, gr_stream s)) \
-	X(write64, cuStreamWriteValue64_v2, (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags)) \
-	X(wait64, cuStreamWaitValue64_v2, (gr_stream s, gr_deviceptr p, uint64_t value, unsigned flags))
-
-typedef struct { unsigned char bytes[16]; } gr_uuid; /* CUuuid */
-typedef struct { unsigned char bytes[64]; } gr_ipc;  /* CUipcMemHandle */
-
-typedef struct {
-#define GR_CUDA_MEMBER(member, name, parameters) int (*member) parameters;
-	GR_CUDA_FUNCTIONS(GR_CUDA_MEMBER)
-#undef GR_CUDA_MEMBER
-} gr_cuda;
-
-enum { GR_CUDA_WAIT_GEQ = 0, GR_CUDA_POINTER_MEMORY_TYPE = 2, GR_CUDA_POINTER_DEVICE = 9, GR_CUDA_MEMORY_HOST = 1, GR_CUDA_NO_TIMING = 2 };
+#include "driver.h"
 
 /* gr_gpu is a GPU ring's memory in one process. Each of its users has a reference. */
 typedef struct gr_gpu {
 	const gr_cuda *cuda;
-	void *context;       /* The device's primary context. */
-	gr_deviceptr base;   /* Slot i begins at base + i * stride, in this process. */
+	void *context;     /* The device's primary context. */
+	gr_deviceptr base; /* Slot i begins at base + i * stride, in this process. */
 	uint64_t stride, slots;
-	gr_cell *cells;      /* In this process's own mapping: ready by slot, then done. */
+	gr_cell *cells;            /* In this process's own mapping: ready by slot, then done. */
 	gr_deviceptr cells_device; /* The device's address of cells. */
-	uint64_t done_cells; /* Broadcast: cells of consumers after those of the slots, else 0. */
-	_Atomic uint32_t *state; /* The state word of the segment: GPU_GONE, GPU_EARLY. */
-	uint8_t *payload;    /* This process's mapping of pinned host memory; else NULL. */
-	int device;          /* The ordinal in this process. */
-	uint32_t memory, sync; /* As in the block. */
-	bool queue;          /* Done cells are the slots'. */
-	_Atomic int poison;  /* The sticky error that ended the context, or 0. */
+	uint64_t done_cells;       /* Broadcast: cells of consumers after those of the slots, else 0. */
+	_Atomic uint32_t *state;   /* The state word of the segment: GPU_GONE, GPU_EARLY. */
+	uint8_t *payload;          /* This process's mapping of pinned host memory; else NULL. */
+	int device;                /* The ordinal in this process. */
+	uint32_t memory, sync;     /* As in the block. */
+	bool queue;                /* Done cells are the slots'. */
+	_Atomic int poison;        /* The sticky error that ended the context, or 0. */
 	_Atomic long references;
 	void (*unreference)(struct gr_gpu *); /* Drops a reference; the last one frees it. */
 } gr_gpu;
 
 /* ---- cells ---- */
 static inline gr_cell *gr_gpu_ready(const gr_gpu *g, uint64_t slot) { return g->cells + slot; }
+
 static inline gr_cell *gr_gpu_done(const gr_gpu *g, uint64_t k) { return g->cells + g->slots + k; }
-static inline gr_deviceptr gr_gpu_device(const gr_gpu *g, const gr_cell *c) { return g->cells_device + (uint64_t)(c - g->cells) * sizeof *c; }
-static inline gr_deviceptr gr_gpu_slot(const gr_gpu *g, uint64_t slot) { return g->base + slot * g->stride; }
-static inline bool gr_gpu_timeline(const gr_gpu *g) { return g->sync != 0; }
-/* ---- the context ---- */
 
-/* Sticky errors of the driver: every later call of the process fails, and no work that was enqueued
- * is done. A test holds the numbers against NVIDIA's cuda.h. */
-#define GR_CUDA_STICKY(X) \
-	X(ECC_UNCORRECTABLE, 214) \
-	X(NVLINK_UNCORRECTABLE, 220) \
-	X(ILLEGAL_ADDRESS, 700) \
-	X(LAUNCH_TIMEOUT, 702) \
-	X(CONTEXT_IS_DESTROYED, 709) \
-	X(ASSERT, 710) \
-	X(HARDWARE_STACK_ERROR, 714) \
-	X(ILLEGAL_INSTRUCTION, 715) \
-	X(MISALIGNED_ADDRESS, 716) \
-	X(INVALID_ADDRESS_SPACE, 717) \
-	X(INVALID_PC, 718) \
-	X(LAUNCH_FAILED, 719)
-
-/* Reports whether an error is sticky. */
-static inline bool gr_gpu_sticky(int error) {
-	switch (error) {
-#define GR_CUDA_CASE(name, code) case code:
-		GR_CUDA_STICKY(GR_CUDA_CASE)
-#undef GR_CUDA_CASE
-		return true;
-	default:
-		return false;
-	}
+static inline gr_deviceptr gr_gpu_device(const gr_gpu *g, const gr_cell *c) {
+	return g->cells_device + (uint64_t)(c - g->cells) * sizeof *c;
 }
 
-/* Makes the ring's context current. It fails with the sticky error that ended the context. */
+static inline gr_deviceptr gr_gpu_slot(const gr_gpu *g, uint64_t slot) {
+	return g->base + slot * g->stride;
+}
+
+static inline bool gr_gpu_timeline(const gr_gpu *g) { return g->sync != 0; }
+
+/* ---- the context ---- */
+
+/* Makes the ring's context current. It fails with the sticky error that ended the context.
+ * SYNC local load */
 static inline int gr_gpu_enter(gr_gpu *g) {
 	int poison = atomic_load_explicit(&g->poison, memory_order_relaxed);
 	return poison ? poison : g->cuda->push(g->context);
 }
-/* Undoes gr_gpu_enter and returns error, or its own. */
+
+/* Undoes gr_gpu_enter and returns error, or its own. SYNC local store */
 static inline int gr_gpu_leave(gr_gpu *g, int error) {
 	void *was;
 	int popped = g->cuda->pop(&was);
@@ -154,36 +70,46 @@ static inline int gr_gpu_wait_for(gr_gpu *g, gr_stream s, const gr_cell *c, uint
 	if (gr_cell_reached(c, target)) return 0;
 	return g->cuda->wait64(s, gr_gpu_device(g, c), target, GR_CUDA_WAIT_GEQ);
 }
+
 /* Makes the stream wait until the cell has reached its claim. SYNC claim load */
 static inline int gr_gpu_await(gr_gpu *g, gr_stream s, const gr_cell *c) {
 	return gr_gpu_wait_for(g, s, c, atomic_load(&c->claimed));
 }
+
 /* Waits on the host until the cell has reached a claim, nearly always at once. It fails with the
- * sticky error that ended the context. SYNC gone load: poison is this process's own */
+ * sticky error that ended the context. SYNC local load */
 static inline int gr_gpu_wait_on_host(gr_gpu *g, const gr_cell *c, uint64_t claimed) {
 	for (int i = 0; !gr_cell_reached(c, claimed); i++) {
 		struct timespec pause = {0, i < 1000 ? 20000 : 200000};
 		int poison = atomic_load(&g->poison);
 		if (poison) return poison;
-		if (i < 50) sched_yield();
-		else nanosleep(&pause, NULL);
+		if (i < 50)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
 	}
 	return 0;
 }
+
 /* Claims a cell for the work that was enqueued on s before. SYNC claim load, claim store */
 static inline int gr_gpu_claim(gr_gpu *g, gr_stream s, gr_cell *c, unsigned seat) {
 	if (!gr_gpu_timeline(g)) return g->cuda->stream_synchronize(s);
 	uint64_t claimed = atomic_load(&c->claimed);
 	int error = gr_gpu_wait_on_host(g, c, claimed);
 	if (error) return error;
-	gr_cell_claim(c, seat, claimed + 1); /* Before the enqueue: a reaper completes it if this process dies in between. */
+	gr_cell_claim(c, seat,
+		claimed +
+			1); /* Before the enqueue: a reaper completes it if this process dies in between. */
 	error = g->cuda->write64(s, gr_gpu_device(g, c), claimed + 1, 0);
-	/* The slot is still the caller's, so no process has used the claim; but in a context that is gone
-	 * another thread of the seat may have completed it already. */
-	if (gr_gpu_sticky(error)) gr_cell_complete(c, claimed + 1, c < g->cells + g->slots);
-	else if (error) atomic_store(&c->claimed, claimed);
+	/* The slot is still the caller's, so no process has used the claim; but in a context that is
+	 * gone another thread of the seat may have completed it already. */
+	if (gr_gpu_sticky(error))
+		gr_cell_complete(c, claimed + 1, c < g->cells + g->slots);
+	else if (error)
+		atomic_store(&c->claimed, claimed);
 	return error;
 }
+
 /* Makes the stream to wait for the work that is on from so far. */
 static inline int gr_gpu_join(gr_gpu *g, gr_stream from, gr_stream to) {
 	void *event;
@@ -195,6 +121,7 @@ static inline int gr_gpu_join(gr_gpu *g, gr_stream from, gr_stream to) {
 	int destroyed = g->cuda->event_destroy(event); /* The driver keeps it until it is reached. */
 	return error ? error : destroyed;
 }
+
 /* Returns how far broadcast consumer k must have come before message h may be written: no further
  * than it has claimed, since a consumer that left or joined late does not hold the producer up.
  * SYNC claim load */
@@ -202,25 +129,32 @@ static inline uint64_t gr_gpu_cursor_target(const gr_gpu *g, uint64_t k, uint64_
 	uint64_t claimed = atomic_load(&gr_gpu_done(g, k)->claimed), target = h - g->slots + 1;
 	return (int64_t)(claimed - target) < 0 ? claimed : target;
 }
-/* Makes the stream wait until slot i, reserved for message number h, is free for the device, too. */
+
+/* Makes the stream wait until slot i, reserved for message number h, is free for the device, too.
+ * */
 static inline int gr_gpu_await_room(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h) {
 	if (!gr_gpu_timeline(g)) return 0;
 	int error = gr_gpu_await(g, s, gr_gpu_ready(g, i));
 	if (g->queue && !error) return gr_gpu_await(g, s, gr_gpu_done(g, i));
-	for (uint64_t k = 0; k < g->done_cells && !error; k++) error = gr_gpu_wait_for(g, s, gr_gpu_done(g, k), gr_gpu_cursor_target(g, k, h));
+	for (uint64_t k = 0; k < g->done_cells && !error; k++)
+		error = gr_gpu_wait_for(g, s, gr_gpu_done(g, k), gr_gpu_cursor_target(g, k, h));
 	return error;
 }
 
 /* gr_gpu_source is where the bytes of a copy are. */
 typedef enum { GR_GPU_FROM_HOST, GR_GPU_FROM_DEVICE } gr_gpu_source;
 
-/* Reports whether a host address is pinned memory, which a copy reads when the stream gets there. */
+/* Reports whether a host address is pinned memory, which a copy reads when the stream gets there.
+ * */
 static inline bool gr_gpu_pinned(gr_gpu *g, const void *p) {
 	unsigned type = 0;
-	return g->cuda->pointer_attribute(&type, GR_CUDA_POINTER_MEMORY_TYPE, (gr_deviceptr)p) == 0 && type == GR_CUDA_MEMORY_HOST;
+	return g->cuda->pointer_attribute(&type, GR_CUDA_POINTER_MEMORY_TYPE, (gr_deviceptr)p) == 0 &&
+		type == GR_CUDA_MEMORY_HOST;
 }
+
 /* Enqueues the copy of n bytes into slot i. */
-static inline int gr_gpu_fill(gr_gpu *g, gr_stream s, uint64_t i, const void *from, size_t n, gr_gpu_source source) {
+static inline int gr_gpu_fill(
+	gr_gpu *g, gr_stream s, uint64_t i, const void *from, size_t n, gr_gpu_source source) {
 	gr_deviceptr to = gr_gpu_slot(g, i);
 	if (n == 0) return 0;
 	if (g->payload) return g->cuda->copy(to, (gr_deviceptr)from, n, s);
@@ -236,23 +170,29 @@ static inline int gr_gpu_allow_write(gr_gpu *g, gr_stream s, uint64_t i, uint64_
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, gr_gpu_await_room(g, s, i, h));
 }
-/* Producer: copies n bytes into slot i. Their source may be used again when it returns, unless it is
- * device memory: then once s has come so far. */
-static inline int gr_gpu_copy_in(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, const void *from, size_t n, gr_gpu_source source) {
+
+/* Producer: copies n bytes into slot i. Their source may be used again when it returns, unless it
+ * is device memory: then once s has come so far. */
+static inline int gr_gpu_copy_in(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, const void *from,
+	size_t n, gr_gpu_source source) {
 	int error = gr_gpu_enter(g);
 	if (error) return error;
 	error = gr_gpu_await_room(g, s, i, h);
 	if (!error) error = gr_gpu_fill(g, s, i, from, n, source);
-	if (!error && source == GR_GPU_FROM_HOST && gr_gpu_pinned(g, from)) error = g->cuda->stream_synchronize(s);
+	if (!error && source == GR_GPU_FROM_HOST && gr_gpu_pinned(g, from))
+		error = g->cuda->stream_synchronize(s);
 	return gr_gpu_leave(g, error);
 }
+
 /* Producer: claims slot i after the work on s; then the word may be stored. */
 static inline int gr_gpu_commit(gr_gpu *g, gr_stream s, uint64_t i, unsigned seat) {
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, gr_gpu_claim(g, s, gr_gpu_ready(g, i), seat));
 }
+
 /* Producer: gr_gpu_copy_in and gr_gpu_commit at once. */
-static inline int gr_gpu_write(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, unsigned seat, const void *from, size_t n, gr_gpu_source source) {
+static inline int gr_gpu_write(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, unsigned seat,
+	const void *from, size_t n, gr_gpu_source source) {
 	int error = gr_gpu_enter(g);
 	if (error) return error;
 	error = gr_gpu_await_room(g, s, i, h);
@@ -262,33 +202,43 @@ static inline int gr_gpu_write(gr_gpu *g, gr_stream s, uint64_t i, uint64_t h, u
 	if (!error && pinned && gr_gpu_timeline(g)) error = g->cuda->stream_synchronize(s);
 	return gr_gpu_leave(g, error);
 }
+
 /* Returns the claim of the payload in slot i. On an overwrite ring the caller loads the word again
  * after this: unless it is the message's, the claim may be a later message's that is not enqueued
  * yet. SYNC claim load */
-static inline uint64_t gr_gpu_claimed(const gr_gpu *g, uint64_t i) { return atomic_load(&gr_gpu_ready(g, i)->claimed); }
+static inline uint64_t gr_gpu_claimed(const gr_gpu *g, uint64_t i) {
+	return atomic_load(&gr_gpu_ready(g, i)->claimed);
+}
 
 /* Consumer: lets work that is enqueued on s from here on read slot i of a message that it has
- * taken. SYNC gone load: poison is this process's own */
+ * taken. SYNC local load */
 static inline int gr_gpu_allow_read(gr_gpu *g, gr_stream s, uint64_t i, uint64_t claimed) {
-	if (!gr_gpu_timeline(g) || gr_cell_reached(gr_gpu_ready(g, i), claimed)) return atomic_load_explicit(&g->poison, memory_order_relaxed);
+	if (!gr_gpu_timeline(g) || gr_cell_reached(gr_gpu_ready(g, i), claimed))
+		return atomic_load_explicit(&g->poison, memory_order_relaxed);
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, gr_gpu_wait_for(g, s, gr_gpu_ready(g, i), claimed));
 }
+
 /* Consumer: copies the first n bytes of slot i to host memory and waits for them. */
-static inline int gr_gpu_copy_out(gr_gpu *g, gr_stream s, uint64_t i, uint64_t claimed, void *to, size_t n) {
+static inline int gr_gpu_copy_out(
+	gr_gpu *g, gr_stream s, uint64_t i, uint64_t claimed, void *to, size_t n) {
 	int error = gr_gpu_enter(g);
 	if (error) return error;
 	if (gr_gpu_timeline(g)) error = gr_gpu_wait_for(g, s, gr_gpu_ready(g, i), claimed);
-	if (!error && n) error = g->payload ? g->cuda->copy((gr_deviceptr)to, gr_gpu_slot(g, i), n, s) : g->cuda->copy_out(to, gr_gpu_slot(g, i), n, s);
+	if (!error && n)
+		error = g->payload ? g->cuda->copy((gr_deviceptr)to, gr_gpu_slot(g, i), n, s)
+						   : g->cuda->copy_out(to, gr_gpu_slot(g, i), n, s);
 	if (!error) error = g->cuda->stream_synchronize(s);
 	return gr_gpu_leave(g, error);
 }
+
 /* Consumer of a queue: claims the done cell of slot i after the work on s; then the word may be
  * stored. */
 static inline int gr_gpu_release_slot(gr_gpu *g, gr_stream s, uint64_t i, unsigned seat) {
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, gr_gpu_claim(g, s, gr_gpu_done(g, i), seat));
 }
+
 /* Consumer of a broadcast ring: claims its done cell k for cursor x after the work on s; then the
  * cursor may be stored. The caller holds the cursor's lock. SYNC claim load, claim store */
 static inline int gr_gpu_advance(gr_gpu *g, gr_stream s, uint64_t k, unsigned seat, uint64_t x) {
@@ -305,38 +255,47 @@ static inline int gr_gpu_advance(gr_gpu *g, gr_stream s, uint64_t k, unsigned se
 	}
 	return gr_gpu_leave(g, error);
 }
+
 /* Makes the stream to wait for the work that is on from so far, in a context of its own. */
 static inline int gr_gpu_order(gr_gpu *g, gr_stream from, gr_stream to) {
 	if (from == to) return 0;
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, gr_gpu_join(g, from, to));
 }
+
 /* Waits on the host for all work on s. */
 static inline int gr_gpu_synchronize(gr_gpu *g, gr_stream s) {
 	int error = gr_gpu_enter(g);
 	return error ? error : gr_gpu_leave(g, g->cuda->stream_synchronize(s));
 }
-/* Waits on the host until the payload of a message is there. Returns 0, GR_GPU_VOIDED or an error. */
+
+/* Waits on the host until the payload of a message is there. Returns 0, GR_GPU_VOIDED or an error.
+ * */
 static inline int gr_gpu_arrived(gr_gpu *g, uint64_t i) {
 	int error = gr_gpu_wait_on_host(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
 	if (!error && gr_cell_void(gr_gpu_ready(g, i))) error = GR_GPU_VOIDED;
 	return error;
 }
+
 /* Waits on the host until slot i, reserved for message number h, is free for the host, too.
  * SYNC claim load */
 static inline int gr_gpu_vacated(gr_gpu *g, uint64_t i, uint64_t h) {
 	int error = gr_gpu_wait_on_host(g, gr_gpu_ready(g, i), gr_gpu_claimed(g, i));
-	if (g->queue && !error) error = gr_gpu_wait_on_host(g, gr_gpu_done(g, i), atomic_load(&gr_gpu_done(g, i)->claimed));
-	for (uint64_t k = 0; k < g->done_cells && !error; k++) error = gr_gpu_wait_on_host(g, gr_gpu_done(g, k), gr_gpu_cursor_target(g, k, h));
+	if (g->queue && !error)
+		error = gr_gpu_wait_on_host(g, gr_gpu_done(g, i), atomic_load(&gr_gpu_done(g, i)->claimed));
+	for (uint64_t k = 0; k < g->done_cells && !error; k++)
+		error = gr_gpu_wait_on_host(g, gr_gpu_done(g, k), gr_gpu_cursor_target(g, k, h));
 	return error;
 }
+
 /* Waits until every claim of a seat is reached, or completes it when the context is gone. Called
  * before the seat is left. */
 static inline void gr_gpu_drain(gr_gpu *g, unsigned seat) {
 	uint64_t claimed, done = g->queue ? g->slots : g->done_cells;
 	for (uint64_t i = 0; i < g->slots + done; i++) {
 		gr_cell *c = g->cells + i;
-		if (gr_cell_claimed_by(c, seat, &claimed) && gr_gpu_wait_on_host(g, c, claimed)) gr_cell_complete(c, claimed, i < g->slots);
+		if (gr_cell_claimed_by(c, seat, &claimed) && gr_gpu_wait_on_host(g, c, claimed))
+			gr_cell_complete(c, claimed, i < g->slots);
 	}
 }
 #endif

@@ -32,14 +32,11 @@ static inline unsigned gr_peers_dead(const gr_peers *p, const gr_ring *r) {
 	int64_t latest = -1;
 	unsigned dead = 0;
 	for (unsigned s = p->first; s <= p->last; s++) {
-		if (gr_seat_in_use(r, s))
-			return 0;
+		if (gr_seat_in_use(r, s)) return 0;
 		bool died = atomic_load(gr_seat_flags(r, s)) & GR_PART_DIED;
-		if (!died || atomic_load(gr_seat_epoch(r, s)) == p->known[s])
-			continue;
+		if (!died || atomic_load(gr_seat_epoch(r, s)) == p->known[s]) continue;
 		int64_t seen = atomic_load(gr_seat_progress(r, s));
-		if (seen < 0)
-			seen = 0;
+		if (seen < 0) seen = 0;
 		if (seen > latest) {
 			latest = seen;
 			dead = s;

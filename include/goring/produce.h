@@ -13,15 +13,14 @@ typedef struct {
 	uint64_t gate; /* Broadcast: the slowest consumer's cursor as last loaded. */
 } gr_producer;
 
-/* Stores FREE into the slots after start whose words are READY, from the last to the first: a
+/* Stores FREE into the READY slots after start, from the last to the first: a
  * predecessor died between the stores of a batch that it published out of order. It is for rings
- * of one producer and one consumer. SYNC release store */
+ * of one producer and one consumer. SYNC commit load, release store */
 GR_RARE void gr_clear_after(gr_ring *r, gr_pos start) {
 	for (uint64_t k = r->slots; --k > 0;) {
 		gr_pos x = gr_plus(r, start, k);
 		gr_header *h = gr_slot(r, x.idx);
-		if (gr_load(h) == gr_ready_word(x.lap))
-			atomic_store(&h->word, gr_free_word(x.lap));
+		if (gr_load(h) == gr_ready_word(x.lap)) atomic_store(&h->word, gr_free_word(x.lap));
 	}
 }
 
@@ -37,25 +36,24 @@ static inline void gr_producer_start(gr_producer *p, gr_ring *r, unsigned seat) 
 		atomic_store(gr_word64(r, GR_OFF_HEAD), p->gate);
 		p->gate = gr_slowest_cursor(r, p->gate);
 	}
-	if (p->discipline == GR_SINGLE && r->max_consumers == 1)
-		gr_clear_after(r, p->pos);
+	if (p->discipline == GR_SINGLE && r->max_consumers == 1) gr_clear_after(r, p->pos);
 }
 
 /* Reports whether every consumer has released the slot of the message at at. */
 static inline bool gr_pass_gate(gr_producer *p, gr_pos at) {
 	uint64_t h = gr_number(p->r, at);
-	if (__builtin_expect(h - p->gate < p->r->slots, 1))
-		return true;
+	if (__builtin_expect(h - p->gate < p->r->slots, 1)) return true;
 	p->gate = gr_slowest_cursor(p->r, gr_number(p->r, p->pos));
 	return h - p->gate < p->r->slots;
 }
 
 /* Walks up from the hint and reserves the first FREE slot. A walk is at most two laps long: only a
- * peer that breaks the rules makes it longer. */
+ * peer that breaks the rules makes it longer. SYNC release load, reserve load */
 GR_RARE bool gr_try_reserve_multi(gr_producer *p, bool hints) {
 	gr_ring *r = p->r;
 	if (hints)
-		p->pos = gr_catch_up(r, p->pos, atomic_load(gr_word64(r, GR_OFF_PUT_HINT))); /* SYNC hint load */
+		p->pos = gr_catch_up(
+			r, p->pos, atomic_load(gr_word64(r, GR_OFF_PUT_HINT))); /* SYNC hint load */
 	else
 		p->pos = gr_first_unwritten(r);
 	for (uint64_t step = 0; step < 2 * r->slots; step++) {
@@ -68,52 +66,44 @@ GR_RARE bool gr_try_reserve_multi(gr_producer *p, bool hints) {
 			atomic_store(gr_word64(r, GR_OFF_PUT_HINT), gr_number(r, p->pos) + 1);
 			return true;
 		}
-		if (gr_word_lap(w) < p->pos.lap)
-			return false; /* full */
+		if (gr_word_lap(w) < p->pos.lap) return false; /* full */
 		p->pos = gr_next(r, p->pos);
 	}
 	return false;
 }
 
 /* Makes the slot at pos the caller's if no waiting is needed. Without hints it ignores the shared
- * hint, which a dead producer may have left wrong. */
+ * hint, which a dead producer may have left wrong. SYNC release load */
 static inline bool gr_try_reserve(gr_producer *p, bool hints) {
 	switch (p->discipline) {
-	case GR_SINGLE:
-		return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free_word(p->pos.lap);
-	case GR_MULTI:
-		return gr_try_reserve_multi(p, hints);
-	case GR_BROADCAST:
-		return gr_pass_gate(p, p->pos);
-	case GR_OVERWRITE:
-		gr_mark_writing(p->r, p->pos, p->seat);
-		return true;
+	case GR_SINGLE: return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free_word(p->pos.lap);
+	case GR_MULTI: return gr_try_reserve_multi(p, hints);
+	case GR_BROADCAST: return gr_pass_gate(p, p->pos);
+	case GR_OVERWRITE: gr_mark_writing(p->r, p->pos, p->seat); return true;
 	}
 	return false;
 }
 
-/* Reserves the slot at at, right after a run, if it is free. */
+/* Reserves the slot at at, right after a run, if it is free. SYNC release load */
 static inline bool gr_try_reserve_next(gr_producer *p, gr_pos at) {
 	gr_header *h = gr_slot(p->r, at.idx);
 	switch (p->discipline) {
-	case GR_SINGLE:
-		return gr_load(h) == gr_free_word(at.lap);
+	case GR_SINGLE: return gr_load(h) == gr_free_word(at.lap);
 	case GR_MULTI:
-		if (!gr_cas(h, gr_free_word(at.lap), gr_writing_word(at.lap, p->seat))) /* SYNC reserve store */
+		if (!gr_cas(
+				h, gr_free_word(at.lap), gr_writing_word(at.lap, p->seat))) /* SYNC reserve store */
 			return false;
-		atomic_store(gr_word64(p->r, GR_OFF_PUT_HINT), gr_number(p->r, at) + 1); /* SYNC hint store */
+		atomic_store(
+			gr_word64(p->r, GR_OFF_PUT_HINT), gr_number(p->r, at) + 1); /* SYNC hint store */
 		return true;
-	case GR_BROADCAST:
-		return gr_pass_gate(p, at);
-	case GR_OVERWRITE:
-		gr_mark_writing(p->r, at, p->seat);
-		return true;
+	case GR_BROADCAST: return gr_pass_gate(p, at);
+	case GR_OVERWRITE: gr_mark_writing(p->r, at, p->seat); return true;
 	}
 	return false;
 }
 
 /* Reserves the slots after the reserved one at pos that are free, too, and returns how many of
- * limit the producer has then. */
+ * limit the producer has then. SYNC release load */
 static inline uint64_t gr_reserve_run(gr_producer *p, uint64_t limit) {
 	const gr_ring *r = p->r;
 	gr_pos at = gr_next(r, p->pos);
@@ -123,22 +113,21 @@ static inline uint64_t gr_reserve_run(gr_producer *p, uint64_t limit) {
 			at = gr_next(r, at);
 		return n;
 	}
-	for (; n < limit && gr_try_reserve_next(p, at); n++)
-		at = gr_next(r, at);
+	for (; n < limit && gr_try_reserve_next(p, at); n++) at = gr_next(r, at);
 	return n;
 }
 
 /* Returns the commit time for a header, or 0 on rings without timestamps. */
 static inline int64_t gr_now(const gr_ring *r) {
 	struct timespec t;
-	if (!r->timestamps)
-		return 0;
+	if (!r->timestamps) return 0;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
 /* Fills the header of a reserved slot. The store of its word publishes it. */
-static inline void gr_describe(gr_header *h, uint32_t len, uint16_t meta, uint64_t tag, int64_t now) {
+static inline void gr_describe(
+	gr_header *h, uint32_t len, uint16_t meta, uint64_t tag, int64_t now) {
 	h->sizes = gr_sizes(len, meta);
 	h->tag = tag;
 	h->timestamp = now;
@@ -166,7 +155,8 @@ static inline void gr_publish(gr_producer *p, uint32_t len, uint16_t meta, uint6
 static inline void gr_publish_run(gr_producer *p, uint64_t n) {
 	gr_pos x = p->pos;
 	for (; n > 1; n--) {
-		atomic_store_explicit(&gr_slot(p->r, x.idx)->word, gr_ready_word(x.lap), memory_order_release);
+		atomic_store_explicit(
+			&gr_slot(p->r, x.idx)->word, gr_ready_word(x.lap), memory_order_release);
 		x = gr_next(p->r, x);
 	}
 	atomic_store(&gr_slot(p->r, x.idx)->word, gr_ready_word(x.lap));
@@ -191,8 +181,7 @@ static inline void gr_publish_alike(gr_producer *p, uint64_t n, uint32_t len) {
 /* Gives up the reserved slot at pos. Only discipline GR_MULTI uses up the number.
  * SYNC commit store */
 static inline void gr_abort(gr_producer *p) {
-	if (p->discipline != GR_MULTI)
-		return;
+	if (p->discipline != GR_MULTI) return;
 	atomic_store(&gr_slot(p->r, p->pos.idx)->word, gr_aborted_word(p->pos.lap, p->seat));
 	p->pos = gr_next(p->r, p->pos);
 	gr_notify_data(p->r);

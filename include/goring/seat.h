@@ -30,19 +30,17 @@ static inline bool gr_lock_seat(int fd, unsigned seat) { return gr_set_lock(fd, 
 static inline void gr_unlock_seat(int fd, unsigned seat) { gr_set_lock(fd, seat, F_UNLCK); }
 
 /* Aborts the numbers that a seat of a queue has reserved and makes the messages that it has taken
- * READY again. SYNC commit store */
+ * READY again. SYNC reserve load, take load, commit store */
 static inline void gr_give_back(gr_ring *r, unsigned seat) {
-	if (r->mode != GR_MODE_QUEUE)
-		return;
+	if (r->mode != GR_MODE_QUEUE) return;
 	for (uint64_t i = 0; i < r->slots; i++) {
 		gr_header *h = gr_slot(r, i);
 		uint64_t w = gr_load(h);
-		if (gr_word_owner(w) != seat)
-			continue;
-		if (gr_word_state(w) == GR_WRITING)
-			gr_cas(h, w, gr_aborted_word(gr_word_lap(w), seat));
+		if (gr_word_owner(w) != seat) continue;
+		if (gr_word_state(w) == GR_WRITING) gr_cas(h, w, gr_aborted_word(gr_word_lap(w), seat));
 		if (gr_word_state(w) == GR_TAKEN) {
-			gr_count_redelivery(h); /* The slot is still its owner's: the CAS publishes the count. */
+			gr_count_redelivery(
+				h); /* The slot is still its owner's: the CAS publishes the count. */
 			gr_cas(h, w, gr_ready_word(gr_word_lap(w)));
 		}
 	}
@@ -52,10 +50,8 @@ static inline void gr_give_back(gr_ring *r, unsigned seat) {
  * steps is that of the spec's Reap: a reaper that dies in between leaves the whole to be done
  * again. SYNC requeue store, seat store */
 static inline void gr_reap(gr_ring *r, unsigned seat) {
-	if (!gr_seat_in_use(r, seat))
-		return;
-	if (r->gpu)
-		gr_complete_dead(r, seat);
+	if (!gr_seat_in_use(r, seat)) return;
+	if (r->gpu) gr_complete_dead(r, seat);
 	gr_give_back(r, seat);
 	atomic_fetch_add(gr_word64(r, GR_OFF_REQUEUE_GEN), 1);
 	gr_wake_all(r, GR_OFF_DATA_EV);
@@ -72,8 +68,7 @@ static inline void gr_reap(gr_ring *r, unsigned seat) {
 static inline void gr_reap_dead(gr_ring *r, int fd, unsigned own) {
 	unsigned last = (unsigned)r->max_producers + r->max_consumers;
 	for (unsigned seat = 1; seat <= last; seat++) {
-		if (seat == own || !gr_seat_in_use(r, seat) || !gr_lock_seat(fd, seat))
-			continue;
+		if (seat == own || !gr_seat_in_use(r, seat) || !gr_lock_seat(fd, seat)) continue;
 		gr_reap(r, seat);
 		gr_unlock_seat(fd, seat);
 	}
@@ -114,14 +109,12 @@ static inline unsigned gr_join(gr_ring *r, int fd, bool producer, const char *na
 	char path[40];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	*lock = open(path, O_RDWR | O_CLOEXEC);
-	if (*lock < 0)
-		return 0;
+	if (*lock < 0) return 0;
 	unsigned first = producer ? 1 : r->max_producers + 1u;
 	unsigned n = producer ? r->max_producers : r->max_consumers;
 	for (int tries = 0; tries < 5; tries++) {
 		for (unsigned seat = first; seat < first + n; seat++) {
-			if (!gr_lock_seat(*lock, seat))
-				continue;
+			if (!gr_lock_seat(*lock, seat)) continue;
 			gr_enter(r, seat, name);
 			return seat;
 		}
@@ -139,7 +132,6 @@ static inline void gr_leave(gr_ring *r, unsigned seat, int lock) {
 	gr_notify_requeued(r);
 	atomic_store(gr_seat_state(r, seat), GR_PART_FREE);
 	close(lock);
-	if (r->mode == GR_MODE_BROADCAST)
-		gr_wake_all(r, GR_OFF_ROOM_EV);
+	if (r->mode == GR_MODE_BROADCAST) gr_wake_all(r, GR_OFF_ROOM_EV);
 }
 #endif

@@ -35,24 +35,22 @@ static inline void gr_pause(void) {
 }
 
 /* Returns about how many pauses take ns. One takes 10 to 100 ns, by the core's make. It measures
- * once, the least of several tries, since the kernel may take the core away during one. */
+ * once, the least of several tries, since the kernel may take the core away during one.
+ * SYNC local load, local store */
 GR_COLD int gr_pauses_in(int64_t ns) {
 	enum { TRIES = 5, PAUSES = 64 };
-	static _Atomic int64_t measured; /* ns that PAUSES take. SYNC progress store, progress load */
+
+	static _Atomic int64_t measured; /* ns that PAUSES take. */
 	int64_t best = atomic_load_explicit(&measured, memory_order_relaxed);
-	if (best)
-		return (int)(ns * PAUSES / best);
+	if (best) return (int)(ns * PAUSES / best);
 	best = INT64_MAX;
 	for (int k = 0; k < TRIES; k++) {
 		int64_t start = gr_monotonic();
-		for (int i = 0; i < PAUSES; i++)
-			gr_pause();
+		for (int i = 0; i < PAUSES; i++) gr_pause();
 		int64_t took = gr_monotonic() - start;
-		if (took < best)
-			best = took;
+		if (took < best) best = took;
 	}
-	if (best < PAUSES)
-		best = PAUSES;
+	if (best < PAUSES) best = PAUSES;
 	atomic_store_explicit(&measured, best, memory_order_relaxed);
 	return (int)(ns * PAUSES / best);
 }
@@ -60,8 +58,7 @@ GR_COLD int gr_pauses_in(int64_t ns) {
 /* Starts the slip of a participant of a ring of that many slots. */
 static inline void gr_slip_start(gr_slip *s, uint64_t slots) {
 	uint64_t target = slots / GR_SLIP_SHARE;
-	if (target > GR_SLIP_TARGET)
-		target = GR_SLIP_TARGET;
+	if (target > GR_SLIP_TARGET) target = GR_SLIP_TARGET;
 	*s = (gr_slip){0};
 	if (target >= GR_SLIP_MIN) {
 		s->target = target;
@@ -73,15 +70,15 @@ static inline void gr_slip_start(gr_slip *s, uint64_t slots) {
 static inline int gr_slip_pauses_before(gr_slip *s, uint64_t number) {
 	uint64_t passed = number - s->last;
 	s->last = number;
-	if (!s->target)
-		return 0;
+	if (!s->target) return 0;
 	if (!s->pauses) {
 		if (--s->skip < 0) {
 			s->skip = 0;
 			s->pauses = s->max_pauses / 2;
 		}
 	} else if (passed < GR_SLIP_MIN) {
-		s->backoff = s->backoff < GR_SLIP_MAX_BACKOFF / 2 ? 2 * s->backoff + 1 : GR_SLIP_MAX_BACKOFF;
+		s->backoff = s->backoff < GR_SLIP_MAX_BACKOFF / 2 ? 2 * s->backoff + 1
+														  : GR_SLIP_MAX_BACKOFF;
 		s->skip = s->backoff;
 		s->pauses = 0;
 	} else {
@@ -96,7 +93,6 @@ static inline int gr_slip_pauses_before(gr_slip *s, uint64_t number) {
 
 /* Pauses before the wait for that message number, if that pays. */
 GR_COLD void gr_slip_pause(gr_slip *s, uint64_t number) {
-	for (int n = gr_slip_pauses_before(s, number); n > 0; n--)
-		gr_pause();
+	for (int n = gr_slip_pauses_before(s, number); n > 0; n--) gr_pause();
 }
 #endif

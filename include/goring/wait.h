@@ -52,8 +52,8 @@ typedef bool (*gr_look)(void *arg, bool final);
 
 /* Starts the waiter of the holder of seat. With await its waits go on when the last peer has died.
  * One that gives up sleeps half as long, so as to notice a death within a slice. */
-static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy,
-                                   bool await) {
+static inline void gr_waiter_start(
+	gr_waiter *w, gr_ring *r, unsigned seat, int fd, int strategy, bool await) {
 	bool producer = seat <= r->max_producers;
 	gr_discipline d = gr_discipline_of(r, producer ? r->max_producers : r->max_consumers);
 	*w = (gr_waiter){.r = r, .strategy = strategy, .seat = seat, .fd = fd, .peers = {.first = 1}};
@@ -63,18 +63,15 @@ static inline void gr_waiter_start(gr_waiter *w, gr_ring *r, unsigned seat, int 
 	w->slice = await ? GR_WAIT_SLICE_NS : GR_WAIT_SLICE_NS / 2;
 	w->ended = w->reaped = gr_monotonic();
 	bool slips = d == GR_SINGLE || (d == GR_BROADCAST && !producer);
-	if (strategy == GR_STRATEGY_ADAPTIVE && slips)
-		gr_slip_start(&w->slip, r->slots);
-	if (!await)
-		gr_peers_snapshot(&w->peers, r, seat, fd);
+	if (strategy == GR_STRATEGY_ADAPTIVE && slips) gr_slip_start(&w->slip, r->slots);
+	if (!await) gr_peers_snapshot(&w->peers, r, seat, fd);
 }
 
 /* Reports whether a slice has passed since it last did, and then has reaped dead peers: the next
  * look must not trust hints. */
 static inline bool gr_slice_over(gr_waiter *w) {
 	int64_t now = gr_monotonic();
-	if (now - w->reaped < w->slice)
-		return false;
+	if (now - w->reaped < w->slice) return false;
 	w->reaped = now;
 	gr_reap_dead(w->r, w->fd, w->seat);
 	return true;
@@ -82,11 +79,9 @@ static inline bool gr_slice_over(gr_waiter *w) {
 
 /* Looks and pauses for a moment, short enough to be done under a lock. */
 static inline bool gr_spin_briefly(gr_waiter *w, gr_look look, void *arg) {
-	if (w->strategy == GR_STRATEGY_PARK)
-		return false;
+	if (w->strategy == GR_STRATEGY_PARK) return false;
 	for (int i = 0; i < GR_SPINS; i++) {
-		if (look(arg, false))
-			return true;
+		if (look(arg, false)) return true;
 		gr_pause();
 	}
 	return false;
@@ -95,24 +90,20 @@ static inline bool gr_spin_briefly(gr_waiter *w, gr_look look, void *arg) {
 /* Bounds the yielding phase of a wait that begins now. */
 static inline int64_t gr_yield_limit(const gr_waiter *w, int64_t now) {
 	int64_t limit = 2 * (now - w->ended);
-	if (limit < GR_MIN_YIELD_NS)
-		return GR_MIN_YIELD_NS;
+	if (limit < GR_MIN_YIELD_NS) return GR_MIN_YIELD_NS;
 	return limit > GR_MAX_YIELD_NS ? GR_MAX_YIELD_NS : limit;
 }
 
 /* Looks and yields the core until the budget is used up. A success earns more, a failure halves
  * it. */
 static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
-	if (!w->budget)
-		return false;
+	if (!w->budget) return false;
 	int64_t start = gr_monotonic(), limit = gr_yield_limit(w, start);
 	for (int64_t now = start; now - start < w->budget; now = gr_monotonic()) {
 		sched_yield();
-		if (!look(arg, false))
-			continue;
+		if (!look(arg, false)) continue;
 		w->budget += w->budget / 4 + 1000;
-		if (w->budget > limit)
-			w->budget = limit;
+		if (w->budget > limit) w->budget = limit;
 		w->ended = now;
 		return true;
 	}
@@ -144,11 +135,9 @@ static inline gr_wait_result gr_sleep(gr_waiter *w, gr_look look, void *arg, int
 	uint32_t ticket = atomic_load(ev);
 	atomic_store(gr_word32(w->r, w->waiting), 1);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (look(arg, false))
-		return GR_WAIT_DONE;
+	if (look(arg, false)) return GR_WAIT_DONE;
 	gr_wait_result why = gr_wait_over(w, look, arg);
-	if (why != GR_WAIT_NOT_YET)
-		return why;
+	if (why != GR_WAIT_NOT_YET) return why;
 	struct timespec t = {ns / 1000000000, ns % 1000000000};
 	int64_t before = gr_monotonic();
 	atomic_store(gr_seat_progress(w->r, w->seat), before);
@@ -156,8 +145,7 @@ static inline gr_wait_result gr_sleep(gr_waiter *w, gr_look look, void *arg, int
 	syscall(SYS_futex, ev, FUTEX_WAIT, ticket, &t, NULL, 0);
 	int64_t after = gr_monotonic();
 	atomic_store(gr_seat_progress(w->r, w->seat), after);
-	if (!look(arg, gr_slice_over(w)))
-		return GR_WAIT_NOT_YET;
+	if (!look(arg, gr_slice_over(w))) return GR_WAIT_NOT_YET;
 	int64_t limit = gr_yield_limit(w, before);
 	w->ended = after;
 	if (w->strategy == GR_STRATEGY_ADAPTIVE && after - before < 4 * limit && --w->naps <= 0) {

@@ -122,7 +122,7 @@ static inline unsigned gr_sizes_redelivered(uint64_t sizes) { return (unsigned)(
 static inline bool gr_sizes_fit(const gr_ring *r, uint64_t sizes) {
 	uint64_t len = gr_sizes_len(sizes);
 	return len <= r->bytes && (!r->fixed || len == r->bytes) &&
-	       gr_sizes_meta_len(sizes) <= r->max_meta;
+		gr_sizes_meta_len(sizes) <= r->max_meta;
 }
 
 /* ---- places in the segment ---- */
@@ -182,10 +182,8 @@ static inline _Atomic uint64_t *gr_seat_lost(const gr_ring *r, unsigned seat) {
 
 /* Returns the discipline of a role with that many seats. */
 static inline gr_discipline gr_discipline_of(const gr_ring *r, unsigned seats) {
-	if (r->mode == GR_MODE_BROADCAST)
-		return GR_BROADCAST;
-	if (r->mode == GR_MODE_OVERWRITE)
-		return GR_OVERWRITE;
+	if (r->mode == GR_MODE_BROADCAST) return GR_BROADCAST;
+	if (r->mode == GR_MODE_OVERWRITE) return GR_OVERWRITE;
 	return seats > 1 ? GR_MULTI : GR_SINGLE;
 }
 
@@ -194,7 +192,8 @@ static inline uint64_t gr_load(gr_header *h) {
 	return atomic_load_explicit(&h->word, memory_order_acquire);
 }
 
-/* Replaces a slot word that is still from. The caller's line has the tag of the new word. */
+/* Replaces a slot word that is still from. The caller has the tag of the new word.
+ * SYNC commit store, release store, reserve store, take store */
 static inline bool gr_cas(gr_header *h, uint64_t from, uint64_t to) {
 	return atomic_compare_exchange_strong(&h->word, &from, to);
 }
@@ -238,36 +237,33 @@ static inline gr_pos gr_catch_up(const gr_ring *r, gr_pos p, uint64_t hint) {
 
 /* Returns how many slots from at on one run may have. */
 static inline uint64_t gr_longest_run(const gr_ring *r, gr_pos at, uint64_t limit) {
-	if (limit > r->slots)
-		limit = r->slots;
-	if (!r->mirror && limit > r->slots - at.idx)
-		limit = r->slots - at.idx;
+	if (limit > r->slots) limit = r->slots;
+	if (!r->mirror && limit > r->slots - at.idx) limit = r->slots - at.idx;
 	return limit;
 }
 
 /* Returns the smallest number over all words, whatever their state: the position where a consumer
- * starts. */
+ * starts. SYNC release load */
 static inline gr_pos gr_first_unreleased(const gr_ring *r) {
 	uint64_t first = UINT64_MAX;
 	for (uint64_t i = 0; i < r->slots; i++) {
 		uint64_t n = gr_word_lap(gr_load(gr_slot(r, i))) * r->slots + i;
-		if (n < first)
-			first = n;
+		if (n < first) first = n;
 	}
 	return gr_position_of(r, first);
 }
 
 /* Returns the smallest number that can still be published: the position where a producer starts.
  * A slot that is not FREE counts with its next lap. A WRITING slot of the broadcast modes counts
- * with its own, since a dead producer's number is published there again. */
+ * with its own, since a dead producer's number is published there again.
+ * SYNC commit load, reserve load */
 static inline gr_pos gr_first_unwritten(const gr_ring *r) {
 	uint64_t first = UINT64_MAX;
 	for (uint64_t i = 0; i < r->slots; i++) {
 		uint64_t w = gr_load(gr_slot(r, i)), s = gr_word_state(w);
 		bool used = s != GR_FREE && (s != GR_WRITING || r->mode == GR_MODE_QUEUE);
 		uint64_t n = (gr_word_lap(w) + used) * r->slots + i;
-		if (n < first)
-			first = n;
+		if (n < first) first = n;
 	}
 	return gr_position_of(r, first);
 }

@@ -25,7 +25,7 @@ const (
 	ForFind // Unlink, UnlinkStale, List
 )
 
-// Config is what the options of one call say.
+// Config has the values that the options of one call set.
 type Config struct {
 	// Plan is the geometry of a new ring.
 	Plan layout.Plan
@@ -37,7 +37,7 @@ type Config struct {
 	Sealed bool
 	// Strategy is how a participant waits.
 	Strategy proto.Strategy
-	// Await is true when a participant whose last peer has died waits for a successor.
+	// Await is true when a participant waits for a successor after its last peer has died.
 	Await bool
 	// Name is the participant's name, for people.
 	Name string

@@ -30,7 +30,7 @@ import (
 	"unsafe"
 )
 
-// check is the error of a step, nil for 0.
+// check returns the error of a step, nil for 0.
 func check(op string, code C.int) error {
 	if code == 0 {
 		return nil
@@ -99,7 +99,7 @@ func Ready() error {
 	return nil
 }
 
-// Devices are those that this process sees.
+// Devices returns the devices that this process sees.
 func Devices() ([]Device, error) {
 	if err := Ready(); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func Devices() ([]Device, error) {
 	return all, nil
 }
 
-// Version is the driver's: 12090 for 12.9.
+// Version returns the driver's version: 12090 for 12.9.
 func Version() (int, error) {
 	var v C.int
 	err := check("cuDriverGetVersion", C.cudadrv_version(&v))
@@ -137,7 +137,7 @@ func (w *OpenParams) c() C.cudadrv_params {
 	}
 }
 
-// Alloc makes w.Bytes of zeroed device memory; it sets w.Allocation and w.Handle.
+// Alloc allocates w.Bytes of zeroed device memory and sets w.Allocation and w.Handle.
 func Alloc(w *OpenParams) error {
 	c := w.c()
 	var base C.gr_deviceptr
@@ -154,7 +154,7 @@ func Alloc(w *OpenParams) error {
 	return nil
 }
 
-// Free gives back what Alloc made, if no GPU was opened with it.
+// Free frees an allocation of Alloc that no GPU was opened with.
 func Free(w OpenParams) error {
 	return check("cuMemFree", C.cudadrv_free(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation)))
 }
@@ -169,7 +169,7 @@ func Probe(handle [64]byte, device [16]byte, mark byte) error {
 	return check("cuIpcOpenMemHandle", C.cudadrv_try_handle(C.int(d.Ordinal), *(*C.gr_ipc)(unsafe.Pointer(&handle)), C.uchar(mark)))
 }
 
-// TakeByte is the first byte of an allocation of this process, which it clears.
+// TakeByte returns and clears the first byte of an allocation of this process.
 func TakeByte(w OpenParams) (byte, error) {
 	var b C.uchar
 	err := check("cuMemcpyDtoH", C.cudadrv_take_byte(C.int(w.Ordinal), C.gr_deviceptr(w.Allocation), &b))
@@ -192,25 +192,25 @@ func Open(w OpenParams) (*GPU, error) {
 	return &GPU{g}, nil
 }
 
-// Address is that of the gr_gpu, for a data plane in C.
+// Address returns the address of the gr_gpu, for a data plane in C.
 func (g *GPU) Address() uintptr { return uintptr(unsafe.Pointer(g.g)) }
 
-// Reference adds one.
+// Reference adds a reference.
 func (g *GPU) Reference() { C.gpu_reference(g.g) }
 
 // Release drops a reference; the last one closes the memory.
 func (g *GPU) Release() { C.gpu_unreference(g.g) }
 
-// References is how many there are.
+// References returns how many references there are.
 func (g *GPU) References() int { return int(C.gpu_references(g.g)) }
 
-// Abandon keeps the allocation until the process ends: somebody has it open.
+// Abandon keeps the allocation until the process ends, since another process has it open.
 func (g *GPU) Abandon() { C.cudadrv_abandon(g.g) }
 
-// Slot is the device address of a slot.
+// Slot returns the device address of a slot.
 func (g *GPU) Slot(i uint64) uint64 { return uint64(g.g.base) + i*uint64(g.g.stride) }
 
-// Payload is the first n bytes of a slot of pinned host memory, nil on device memory.
+// Payload returns the first n bytes of a slot of pinned host memory, nil on device memory.
 func (g *GPU) Payload(i, n uint64) []byte {
 	if g.g.payload == nil {
 		return nil
@@ -220,7 +220,7 @@ func (g *GPU) Payload(i, n uint64) []byte {
 
 func (s Stream) c() C.gr_stream { return *(*C.gr_stream)(unsafe.Pointer(&s)) }
 
-// AllowWrite lets what is enqueued on s from here on touch slot i, reserved for message h.
+// AllowWrite lets work that is enqueued on s from here on write to slot i, reserved for message h.
 func (g *GPU) AllowWrite(s Stream, i, h uint64) error {
 	return check("cuStreamWaitValue64", C.gr_gpu_allow_write(g.g, s.c(), C.uint64_t(i), C.uint64_t(h)))
 }
@@ -230,13 +230,13 @@ func (g *GPU) CopyIn(s Stream, i, h uint64, b []byte) error {
 	return check("cuMemcpyHtoDAsync", C.gr_gpu_copy_in(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b)), C.GR_GPU_FROM_HOST))
 }
 
-// CopyInDevice copies n bytes of device memory into slot i, reserved for message h. They may
-// be used again once s has come so far.
+// CopyInDevice copies n bytes of device memory into slot i, reserved for message h. Their memory
+// may be used again once s has done the copy.
 func (g *GPU) CopyInDevice(s Stream, i, h, from, n uint64) error {
 	return check("cuMemcpyDtoDAsync", C.gr_gpu_copy_in(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), *(*unsafe.Pointer)(unsafe.Pointer(&from)), C.size_t(n), C.GR_GPU_FROM_DEVICE))
 }
 
-// Commit hands slot i on behind what is on s.
+// Commit claims slot i for its consumers after the work on s.
 func (g *GPU) Commit(s Stream, i uint64, seat int) error {
 	return check("commit on a stream", C.gr_gpu_commit(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
 }
@@ -246,7 +246,7 @@ func (g *GPU) Write(s Stream, i, h uint64, seat int, b []byte) error {
 	return check("cuMemcpyHtoDAsync", C.gr_gpu_write(g.g, s.c(), C.uint64_t(i), C.uint64_t(h), C.uint(seat), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b)), C.GR_GPU_FROM_HOST))
 }
 
-// Look lets what is enqueued on s from here on read slot i, of which claimed is claimed.
+// AllowRead lets work that is enqueued on s from here on read slot i, once it has reached claimed.
 func (g *GPU) AllowRead(s Stream, i, claimed uint64) error {
 	return check("cuStreamWaitValue64", C.gr_gpu_allow_read(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed)))
 }
@@ -256,27 +256,27 @@ func (g *GPU) CopyOut(s Stream, i, claimed uint64, b []byte) error {
 	return check("cuMemcpyDtoHAsync", C.gr_gpu_copy_out(g.g, s.c(), C.uint64_t(i), C.uint64_t(claimed), unsafe.Pointer(unsafe.SliceData(b)), C.size_t(len(b))))
 }
 
-// HandOn is a queue consumer's release of slot i behind what is on s.
+// ReleaseSlot claims slot i of a queue for its producers after the work on s.
 func (g *GPU) ReleaseSlot(s Stream, i uint64, seat int) error {
 	return check("release on a stream", C.gr_gpu_release_slot(g.g, s.c(), C.uint64_t(i), C.uint(seat)))
 }
 
-// Advance says that a broadcast consumer's stream has come to cursor x.
+// Advance claims done cell k of a broadcast consumer for cursor x after the work on s.
 func (g *GPU) Advance(s Stream, cell uint64, seat int, x uint64) error {
 	return check("cuStreamWriteValue64", C.gr_gpu_advance(g.g, s.c(), C.uint64_t(cell), C.uint(seat), C.uint64_t(x)))
 }
 
-// Order makes stream to wait for what is on from so far.
+// Order makes the stream to wait for the work that is on from so far.
 func (g *GPU) Order(from, to Stream) error {
 	return check("cuStreamWaitEvent", C.gr_gpu_order(g.g, from.c(), to.c()))
 }
 
-// Synchronize waits for what is on s.
+// Synchronize waits for the work on s.
 func (g *GPU) Synchronize(s Stream) error {
 	return check("cuStreamSynchronize", C.gr_gpu_synchronize(g.g, s.c()))
 }
 
-// Arrived waits until the payload of the message in slot i is there.
+// Arrived waits until the payload of the message in slot i has arrived.
 func (g *GPU) Arrived(i uint64) error {
 	return check("wait for the payload", C.gr_gpu_arrived(g.g, C.uint64_t(i)))
 }
@@ -286,10 +286,10 @@ func (g *GPU) Vacated(i, h uint64) error {
 	return check("wait for the slot", C.gr_gpu_vacated(g.g, C.uint64_t(i), C.uint64_t(h)))
 }
 
-// Drain waits until the device has done what a seat has claimed.
+// Drain waits until the device has done the work that a seat has claimed.
 func (g *GPU) Drain(seat int) { C.gr_gpu_drain(g.g, C.uint(seat)) }
 
-// Poison is the sticky error that ended the context, or nil.
+// Poison returns the sticky error that ended the context, or nil.
 func (g *GPU) Poison() error {
 	return check("the CUDA context of this process is gone", C.gpu_poison(g.g))
 }

@@ -1,6 +1,6 @@
-// Package cudadrv is the CUDA driver as GPU rings need it: found with dlopen at the first
-// use, so that nothing is linked and machines without a GPU pay nothing; the memory of a
-// ring, allocated or opened from another process; and the device steps of the protocol
+// Package cudadrv is the part of the CUDA driver that GPU rings need. It is found with dlopen at
+// the first use, so that nothing is linked and machines without a GPU pay nothing. The package
+// allocates or opens the memory of a ring and makes the device steps of the protocol
 // (goring/gpu.h, spec/LAYOUT.md section 11), one crossing into C each.
 //
 // A build without cgo, or with the tag goring_nocuda, has the same functions, which all
@@ -19,7 +19,7 @@ import (
 var (
 	// ErrUnavailable: this process has no CUDA driver or no device.
 	ErrUnavailable = errors.New("CUDA is not available")
-	// ErrDevice: none of this process's devices is the one that is meant.
+	// ErrDevice: none of this process's devices has that UUID or ordinal.
 	ErrDevice = errors.New("no such CUDA device in this process")
 	// ErrVoided: the producer died before the payload had arrived.
 	ErrVoided = errors.New("the producer died before the message's payload had arrived")
@@ -29,14 +29,14 @@ var (
 
 // Error is a refusal of the driver.
 type Error struct {
-	Op   string // the function, or what was being done
+	Op   string // the driver's function, or the step
 	Code int    // CUresult
 	Name string // CUDA_ERROR_...
 	Text string // the driver's own words
-	Hint string // what to do, or ""
+	Hint string // the remedy, or ""
 }
 
-// Error says what failed, in CUDA's words, and what to do.
+// Error returns the failed step, CUDA's words for the error, and the remedy.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%s: %s (%d, %s)", e.Op, e.Name, e.Code, e.Text)
 	if e.Hint != "" {
@@ -62,20 +62,20 @@ const (
 // OutOfMemory reports whether the device has not the memory that was asked for.
 func (e *Error) OutOfMemory() bool { return e.Code == errorOutOfMemory }
 
-// Device is one that this process sees.
+// Device is a device that this process sees.
 type Device struct {
 	Ordinal int
 	UUID    [16]byte
 	Name    string
 }
 
-// OpenParams is what is to be opened. The segment has been checked.
+// OpenParams describes the memory that Open opens. The segment has been checked.
 type OpenParams struct {
 	FD         int // a description of its own, which the GPU closes
 	Ordinal    int
 	Memory     uint32 // as in the GPU block
 	Sync       uint32
-	Create     bool // try what attributes may be wrong about
+	Create     bool // try whether streams write to the cells, since attributes may be wrong
 	Queue      bool
 	Slots      uint64
 	DoneCells  uint64 // consumers' cells in broadcast
@@ -97,13 +97,13 @@ const (
 	PerThreadStream Stream = 2
 )
 
-// OnWSL reports whether this is Linux under Windows, whose driver lacks some functions.
+// OnWSL reports whether this is Linux under Windows, where the driver lacks some functions.
 func OnWSL() bool {
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return strings.Contains(strings.ToLower(string(b)), "microsoft")
 }
 
-// Find is the device with that UUID.
+// Find returns the device with that UUID.
 func Find(uuid [16]byte) (Device, error) {
 	devices, err := Devices()
 	if err != nil {
@@ -119,7 +119,7 @@ func Find(uuid [16]byte) (Device, error) {
 	return Device{}, fmt.Errorf("%s is not among %s; CUDA_VISIBLE_DEVICES is %q: %w", layout.DeviceUUID(uuid), strings.Join(own, ", "), os.Getenv("CUDA_VISIBLE_DEVICES"), ErrDevice)
 }
 
-// At is the device of that ordinal.
+// At returns the device of that ordinal.
 func At(ordinal int) (Device, error) {
 	devices, err := Devices()
 	if err != nil {

@@ -4,7 +4,7 @@ package cudadrv
 
 import "fmt"
 
-// GPU is a GPU ring as one process has it; here there is none.
+// GPU is the memory of a GPU ring; in this build there is none.
 type GPU struct{}
 
 func unavailable() error {
@@ -14,22 +14,22 @@ func unavailable() error {
 // Ready reports why CUDA cannot be used, or nil.
 func Ready() error { return unavailable() }
 
-// Devices are those that this process sees.
+// Devices returns the devices that this process sees.
 func Devices() ([]Device, error) { return nil, unavailable() }
 
-// Version is the driver's.
+// Version returns the driver's version.
 func Version() (int, error) { return 0, unavailable() }
 
 // Alloc makes zeroed device memory and its handle.
 func Alloc(*OpenParams) error { return unavailable() }
 
-// Free gives back what Alloc made.
+// Free frees an allocation of Alloc.
 func Free(OpenParams) error { return unavailable() }
 
 // Probe opens a handle in this process.
 func Probe([64]byte, [16]byte, byte) error { return unavailable() }
 
-// TakeByte is the first byte of an allocation.
+// TakeByte returns and clears the first byte of an allocation.
 func TakeByte(OpenParams) (byte, error) { return 0, unavailable() }
 
 // Open opens the memory of a ring.

@@ -57,9 +57,9 @@ func (c Cell) Claim(value uint64) {
 	c.Complete(value, false)
 }
 
-// Complete writes the value of a claim whose writer will not. With payload true the message of
+// Complete writes the value of a claim in the place of its writer. With payload true the message of
 // that claim is void, which is stored before the waiting streams go on.
-// SYNC void store, reached store
+// SYNC reached load, reached store, void store
 func (c Cell) Complete(claimed uint64, payload bool) {
 	seen := c.value.Load()
 	if int64(seen-claimed) >= 0 {

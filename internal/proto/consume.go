@@ -16,7 +16,7 @@ type Consumer struct {
 	// gen is requeue_gen at the last scan of discipline Multi that took nothing.
 	gen uint64
 
-	// Cursor is what a consumer of a broadcast ring has released.
+	// Cursor counts the releases of a consumer of a broadcast ring.
 	Cursor Cursor
 
 	seat    Seat          // of this consumer, in the broadcast modes
@@ -186,8 +186,8 @@ func (c *Consumer) takeRequeued(stop uint64) (Position, bool) {
 	}
 }
 
-// TakeRun takes messages from Pos on, at most limit, that are READY and whose sizes fit, and
-// returns how many. The next read reports a message whose sizes do not fit.
+// TakeRun takes messages from Pos on, at most limit, that are READY and have sizes that fit, and
+// returns how many. The next read reports a message with sizes that do not fit.
 func (c *Consumer) TakeRun(limit uint64) uint64 {
 	if c.Owner == 0 {
 		n := c.readyRun(c.Pos, limit)
@@ -201,7 +201,7 @@ func (c *Consumer) TakeRun(limit uint64) uint64 {
 	return n
 }
 
-// readyRun counts the messages from at on, at most limit, that are READY and whose sizes fit.
+// readyRun counts the messages from at on, at most limit, that are READY with sizes that fit.
 // SYNC commit load
 func (c *Consumer) readyRun(at Position, limit uint64) uint64 {
 	r := c.Ring

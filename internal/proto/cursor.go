@@ -22,7 +22,7 @@ func (r *Ring) SlowestCursor(head uint64) uint64 {
 	return slowest
 }
 
-// Cursor is what one consumer of a broadcast ring has released. The producer loads the shared
+// Cursor has the releases of one consumer of a broadcast ring. The producer loads the shared
 // word; messages that were released out of order are remembered here.
 type Cursor struct {
 	// BeforeStore is called with each new value before it is stored, on GPU rings only.

@@ -9,7 +9,7 @@
 //	produce.go               produce.h         6, 7: reserving, publishing, aborting
 //	consume.go               consume.h         6, 7: taking, releasing, requeueing
 //	cursor.go                cursor.h          7: cursors of broadcast rings and their gate
-//	overwrite.go             overwrite.h       7: marking, intact messages, what was lost
+//	overwrite.go             overwrite.h       7: marking, intact and lost messages
 //	seat.go                  seat.h            3: joining, leaving, reaping
 //	peers.go                 peers.h           3: the death of peers
 //	wait.go                  wait.h            9: spinning, yielding, sleeping
@@ -38,4 +38,5 @@
 //	reached    the device, reap                 waiters                        gpu_queue.pml, litmus cells
 //	void       reap                             the message's consumer         gpu_queue.pml
 //	gone       the memory's owner, its watcher  joiners, refusals              gpu_timeline.pml
+//	local      this process                     this process                   none: no other process sees it
 package proto

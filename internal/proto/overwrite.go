@@ -3,7 +3,7 @@ package proto
 // markWriting stores WRITING into n slots from at on before their bytes change. The load after
 // each store is Go's way to a fence: on arm64 a sequentially consistent store alone lets the
 // plain stores of the payload pass it.
-// SYNC overwrite store
+// SYNC overwrite store, overwrite load
 func (p *Producer) markWriting(at Position, n uint64) {
 	seat := uint64(p.Seat)
 	for range n {
@@ -48,8 +48,8 @@ func (c *Consumer) takeOverwrite() (Position, bool) {
 	return Position{}, false
 }
 
-// skipOverwritten advances a consumer whose next message was overwritten, and reports whether it
-// was.
+// skipOverwritten advances a consumer past overwritten messages, and reports whether its next
+// message was one.
 // SYNC overwrite load, head load
 func (c *Consumer) skipOverwritten() bool {
 	w := c.Ring.Header(c.Pos.Idx).Word.Load()

@@ -235,8 +235,8 @@ func (x run) next(r *Ring) run {
 	return x
 }
 
-// RunOf counts the slots from at on, at most limit, whose words have that state (with the bits of
-// an owner, if any) in the lap of their number. It is one tight loop of independent loads, so
+// RunOf counts the slots from at on, at most limit, that have that state (with the bits of an
+// owner, if any) in the lap of their number. It is one tight loop of independent loads, so
 // that their cache misses overlap: most of a batch's time is waiting for those.
 // SYNC commit load, release load
 func (r *Ring) RunOf(at Position, limit, state uint64) uint64 {

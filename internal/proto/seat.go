@@ -61,11 +61,11 @@ func (r *Ring) SeatsOf(role Role) (first, last int) {
 	return r.sb.MaxProducers + 1, r.sb.MaxProducers + r.sb.MaxConsumers
 }
 
-// LockOf returns the byte of the segment's file whose lock seat n is held by.
+// LockOf returns the byte of the segment's file that the holder of seat n has locked.
 func LockOf(n int) int64 { return layout.LockBase + int64(n) }
 
-// Join takes a free seat of the role and returns its number, or 0 when none is left. The lock on
-// the seat is taken on the file description lock, which no other seat uses. name is for people.
+// Join takes a free seat of the role and returns its number, or 0 when none is left. It locks the
+// seat on the file description lock, which no other seat uses. name is for people.
 func (r *Ring) Join(role Role, lock int, name string) (int, error) {
 	first, last := r.SeatsOf(role)
 	for start := time.Now(); ; time.Sleep(time.Millisecond) {
@@ -93,8 +93,8 @@ func (r *Ring) reaperTime() time.Duration {
 	return 5 * time.Millisecond
 }
 
-// enter fills the entry of seat n, whose lock the caller holds. The order of the stores is that
-// of the spec's Join.
+// enter fills the entry of seat n under its lock, which the caller holds. The order of the stores
+// is that of the spec's Join.
 // SYNC seat store, progress store
 func (r *Ring) enter(n int, name string) {
 	r.reap(n) // the last holder may have died in this seat
@@ -133,7 +133,7 @@ func (r *Ring) startCursor(n int) {
 	r.Seat(n).Cursor.Store(at)
 }
 
-// Leave frees seat n, whose holder owns no slot, and calls unlock, which must drop the lock. A
+// Leave frees seat n and calls unlock, which must drop the lock. The holder owns no slot. A
 // broadcast producer may have waited for this seat.
 // SYNC seat store
 func (r *Ring) Leave(n int, unlock func() error) error {
@@ -166,7 +166,7 @@ func (r *Ring) GiveBack(owner uint64) (found bool) {
 	return found
 }
 
-// reap repairs what the dead holder of seat n left, and reports whether there was one. The caller
+// reap repairs the slots of a dead holder of seat n, and reports whether there was one. The caller
 // holds the seat's lock. The order of the steps is that of the spec's Reap: a reaper that dies in
 // between leaves the whole to be done again.
 // SYNC seat store, seat load, requeue store
@@ -192,7 +192,7 @@ func (r *Ring) reap(n int) bool {
 	return true
 }
 
-// ReapDead reaps every seat in use, except own, whose lock it gets on the file description fd. One
+// ReapDead reaps every seat in use, except own, that it can lock on the file description fd. One
 // goroutine at a time uses that description. It returns how many it reaped.
 func (r *Ring) ReapDead(fd, own int) (reaped int, err error) {
 	for n := 1; n <= r.Seats(); n++ {

@@ -21,14 +21,14 @@ const (
 const (
 	// spins take half a microsecond to four, by the core's make.
 	spins = 40
-	// minYield and maxYield bound the yielding phase. It lasts about as long as a wake-up, or twice
-	// as long as the participant worked since its last wait, say to copy a large message: then its
-	// peer works as long, and waking each other would take as long again.
+	// minYield and maxYield bound the yielding phase. It lasts about as long as a wake-up, or
+	// twice as long as the participant worked since its last wait, say to copy a large message:
+	// then its peer works as long, and waking each other would take as long again.
 	minYield = 50 * time.Microsecond
 	maxYield = 150 * time.Microsecond
-	// probeEvery is how many short sleeps precede a wait that yields for two bounds. A peer that must
-	// wake a sleeper for each message is slow for that reason alone, and then the sleeper's waits
-	// are never short: the probe is as long as it takes both to leave that state.
+	// probeEvery is how many short sleeps precede a wait that yields for two bounds. A peer that
+	// must wake a sleeper for each message is slow for that reason alone, and then the sleeper's
+	// waits are never short: the probe is as long as it takes both to leave that state.
 	probeEvery = 8
 )
 
@@ -56,7 +56,7 @@ const (
 	Cancelled
 )
 
-// Look reports whether a wait is over, and takes or reserves what it finds. With final true it
+// Look reports whether a wait is over, and takes a message or reserves a slot. With final true it
 // must not trust hints.
 type Look func(final bool) bool
 
@@ -80,17 +80,17 @@ type Waiter struct {
 	lock     int // the file description that the seat's lock is on
 	strategy Strategy
 	peers    *Peers        // nil when successors are awaited
-	dead     int           // the seat of the peer whose death ended the last wait
+	dead     int           // the seat of the peer that died in the last wait
 	slice    time.Duration // the longest sleep
-	reaped   time.Time     // the end of the last slice, when dead peers were looked for
+	reaped   time.Time     // the end of the last slice
 	budget   time.Duration // of the yielding phase
 	ended    time.Time     // the end of the last wait that yielded or slept
 	naps     int           // short sleeps until the next probe
 }
 
-// NewWaiter returns the waiter of the holder of seat, whose lock is on the file description lock. With await
-// it goes on waiting when its last peer has died; otherwise it reaps the dead now, so that only
-// later deaths count.
+// NewWaiter returns the waiter of the holder of seat, which is locked on the file description lock.
+// With await it goes on waiting when its last peer has died; otherwise it reaps the dead now, so
+// that only later deaths count.
 func NewWaiter(r *Ring, role Role, seat, lock int, strategy Strategy, await bool) Waiter {
 	now := time.Now()
 	w := Waiter{
@@ -115,7 +115,7 @@ func NewWaiter(r *Ring, role Role, seat, lock int, strategy Strategy, await bool
 	return w
 }
 
-// DeadPeer returns the seat of the peer whose death ended the last wait; see [Peers.Dead].
+// DeadPeer returns the seat of the peer that died in the last wait; see [Peers.Dead].
 func (w *Waiter) DeadPeer() int { return w.dead }
 
 // Wait waits until look reports true, or why it never will. beforeSleep is called once before the
@@ -131,7 +131,7 @@ func (w *Waiter) Wait(c Canceller, look Look, beforeSleep func()) Outcome {
 	return w.sleep(c, look)
 }
 
-// waitOver returns why a wait whose look has failed must end, or NotYet. It looks once more after
+// waitOver returns why a wait must end after a look has failed, or NotYet. It looks once more after
 // a shutdown or a death, since messages committed before must still be delivered.
 func (w *Waiter) waitOver(c Canceller, look Look) Outcome {
 	why := NotYet

@@ -120,7 +120,7 @@ const (
 	Multi
 	// Broadcast delivers every message to every consumer; cursors gate the producer.
 	Broadcast
-	// Overwrite is Broadcast whose producer waits for no consumer.
+	// Overwrite is Broadcast without a gate: the producer waits for no consumer.
 	Overwrite
 )
 
@@ -168,9 +168,9 @@ func (r *Ring) FirstUnwritten() Position {
 	return PositionOf(first, r.Slots)
 }
 
-// clearAfter stores FREE into the slots after start whose words are READY, from the last to the
-// first: a predecessor died between the stores of a batch that it published out of order. It is
-// for rings of one producer and one consumer, whose consumer cannot have passed the gap yet.
+// clearAfter stores FREE into the READY slots after start, from the last to the first: a
+// predecessor died between the stores of a batch that it published out of order. It is for rings of
+// one producer and one consumer: the consumer cannot have passed the gap yet.
 // SYNC commit load, release store
 func (r *Ring) clearAfter(start Position) {
 	for k := r.Slots - 1; k > 0; k-- {
