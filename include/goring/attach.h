@@ -2,13 +2,13 @@
  * (spec sections 3 and 10). Nothing here is on a hot path. */
 #ifndef GORING_ATTACH_H
 #define GORING_ATTACH_H
+#include "geometry.h"
+#include "wait.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-#include "geometry.h"
-#include "wait.h"
 
 /* Refusals beside those of gr_parse. GR_ERR_SYSTEM leaves the cause in errno. */
 enum {

@@ -2,9 +2,9 @@
  * Words only, no driver: every process can complete the claims of the dead. */
 #ifndef GORING_CELLS_H
 #define GORING_CELLS_H
-#include <errno.h>
-
 #include "words.h"
+
+#include <errno.h>
 
 /* gr_cell is one cell; cells are GR_GPU_CELL_SIZE bytes apart in the segment. */
 typedef struct {

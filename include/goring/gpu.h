@@ -6,10 +6,10 @@
  * the slot on. Steps return the driver's error, 0 for none, or one of enum gr_gpu_error. */
 #ifndef GORING_GPU_H
 #define GORING_GPU_H
-#include <sched.h>
-
 #include "cells.h"
 #include "driver.h"
+
+#include <sched.h>
 
 /* gr_gpu is a GPU ring's memory in one process. Each of its users has a reference. */
 typedef struct gr_gpu {

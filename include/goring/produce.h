@@ -75,13 +75,12 @@ GR_RARE bool gr_try_reserve_multi(gr_producer *p, bool hints) {
 /* Makes the slot at pos the caller's if no waiting is needed. Without hints it ignores the shared
  * hint, which a dead producer may have left wrong. SYNC release load */
 static inline bool gr_try_reserve(gr_producer *p, bool hints) {
-	switch (p->discipline) {
-	case GR_SINGLE: return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free_word(p->pos.lap);
-	case GR_MULTI: return gr_try_reserve_multi(p, hints);
-	case GR_BROADCAST: return gr_pass_gate(p, p->pos);
-	case GR_OVERWRITE: gr_mark_writing(p->r, p->pos, p->seat); return true;
-	}
-	return false;
+	if (p->discipline == GR_SINGLE)
+		return gr_load(gr_slot(p->r, p->pos.idx)) == gr_free_word(p->pos.lap);
+	if (p->discipline == GR_MULTI) return gr_try_reserve_multi(p, hints);
+	if (p->discipline == GR_BROADCAST) return gr_pass_gate(p, p->pos);
+	gr_mark_writing(p->r, p->pos, p->seat);
+	return true;
 }
 
 /* Reserves the slot at at, right after a run, if it is free. SYNC release load */

@@ -1,12 +1,12 @@
 /* seat.h: joining, leaving, and repairing the slots of the dead (spec section 3). */
 #ifndef GORING_SEAT_H
 #define GORING_SEAT_H
-#include <fcntl.h>
-#include <stdio.h>
-
 #include "cells.h"
 #include "consume.h"
 #include "produce.h"
+
+#include <fcntl.h>
+#include <stdio.h>
 
 #ifndef F_OFD_SETLK
 #define F_OFD_SETLK 37

@@ -2,10 +2,10 @@
  * drop it around gr_yield and gr_sleep. */
 #ifndef GORING_WAIT_H
 #define GORING_WAIT_H
-#include <sched.h>
-
 #include "peers.h"
 #include "slip.h"
+
+#include <sched.h>
 
 /* gr_wait_result is how a wait, or a part of one, ended. */
 typedef enum {
