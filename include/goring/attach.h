@@ -1,5 +1,4 @@
-/* goring/attach.h: opening a named ring and joining it, for programs in C
- * (spec sections 3 and 10). Nothing here is on a hot path. */
+/* attach.h: opening, checking and mapping a ring (spec section 10). Nothing here is on a hot path. */
 #ifndef GORING_ATTACH_H
 #define GORING_ATTACH_H
 #include "geometry.h"
