@@ -13,7 +13,7 @@ OURS = HERE.parent.parent / "internal" / "cudadrv" / "gpu.h"
 
 
 def compile_beside_nvidia(folder: Path, text: str) -> str:
-    """What the compiler says about gpu.h with that text."""
+    """Return the compiler's words about gpu.h with that text."""
     try:
         python = double.gpu_python()
     except RuntimeError as e:
