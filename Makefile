@@ -31,7 +31,7 @@ help:
 	@echo 'make bench-charts  take the last results of both into README'
 	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
 	@echo 'make lock    pin the newest tools of development and of GPU tests, and the newest peers of the benchmarks'
-	@echo 'make clean   remove what the others made'
+	@echo 'make clean   remove the products of the others'
 
 setup: $(stamp)
 

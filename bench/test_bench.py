@@ -150,7 +150,7 @@ def test_load_is_what_others_do() -> None:
     try:
         busy = machine.Load()
         time.sleep(0.5)
-        # not yet waited for, so it is nobody of ours
+        # not yet waited for, so it is not counted
         assert busy.others() > 0.3 / (os.cpu_count() or 1)
     finally:
         hog.kill()
@@ -226,7 +226,7 @@ def test_an_interrupt_leaves_nothing(number: int, tmp_path: Path) -> None:
         time.sleep(0.01)
     folder = places[0].parent.name
     run.send_signal(number)
-    run.send_signal(number)  # who is impatient does no harm
+    run.send_signal(number)  # a second interrupt does no harm
     _, words = run.communicate(timeout=30)
     assert run.returncode == 1
     assert "nothing is left" in words
@@ -237,7 +237,7 @@ def test_an_interrupt_leaves_nothing(number: int, tmp_path: Path) -> None:
 
 
 def processes_of(folder: str) -> list[str]:
-    """Who was told to work in that folder, and still lives."""
+    """Return the living processes that were told to work in that folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

@@ -1,4 +1,4 @@
-"""What the tests are parametrised over, and small helpers they share."""
+"""The parameters of the tests, and small helpers that they share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def name_of(ring: Segment) -> str:
 
 
 def join(crew: Crew, ring: Segment, lang: str, role: str, as_name: str = "x") -> tuple[Peer, Reply]:
-    """A peer that has opened the ring, and what it was told when it joined."""
+    """A peer that has opened the ring, and the reply to its joining."""
     peer = crew.get(lang)
     peer.must(f"open {name_of(ring)}")
     return peer, peer.ask(f"{role} {as_name}")

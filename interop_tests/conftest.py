@@ -19,7 +19,7 @@ from stress import Tally
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stress: cross-process stress, about two minutes")
-    # Who is told to end still clears up.
+    # A terminated run still clears up.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
 
 

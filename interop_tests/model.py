@@ -1,4 +1,4 @@
-"""What spec/LAYOUT.md demands of the words, step by step.
+"""The demands of spec/LAYOUT.md on the words, step by step.
 
 The tables of section 6 written as a machine that is stepped by one caller at a
 time, so that every outcome is determined. A test does each step with a real peer
@@ -25,7 +25,7 @@ class Word:
 
 @dataclass
 class Message:
-    """What a slot's header and payload must say while it is READY or TAKEN."""
+    """The header and payload that a slot must have while it is READY or TAKEN."""
 
     data: bytes = b""
     tag: int = 0
@@ -203,7 +203,7 @@ class Model:
         return min(ready)
 
     def take_run(self, seat: int, limit: int, mirrored: bool) -> list[int]:
-        """A batch: what lies READY behind the first one, to the wrap where there is no mirror."""
+        """Take a batch: the READY messages from the first one on, to the wrap without a mirror."""
         error, number = self.take(seat)
         run = [] if error != "ok" else [number]
         while run and len(run) < min(limit, self.slots):

@@ -5,7 +5,7 @@ All three speak the same language on stdin and stdout, one reply line per comman
     open NAME | openfd N          attach: ok kind=.. slots=.. slot_bytes=..
     send N | receive N            (not C) pass a sealed ring through the Unix socket N
     create NAME JSON              make a ring (not C): {"kind", "dtype", "shape", "slots", ..}
-    describe                      what the ring says of itself, as JSON
+    describe                      the ring's info, as JSON
     producer [AS] [death=raise]   take a seat: ok seat=N. With death=raise waits fail when
     consumer [AS] [death=raise]   the last peer has died; else they await a successor
     reserve                       without waiting
@@ -21,7 +21,7 @@ All three speak the same language on stdin and stdout, one reply line per comman
     iterate N                     (Python) "for frame in consumer", N times
     view SEQ                      (Python) a held message as NumPy has it, as JSON
     shutdown | leave | close | unlink NAME
-    reap                          repair what the dead left
+    reap                          reap the dead
     produce .. | consume ..       full speed, see stress.py
     make .. | take ..             the same until killed, see faults/chaos.py
     step OP [marked]              (not Python) one call of the library, see faults/test_steps.py
@@ -143,7 +143,7 @@ class Peer:
         return self.reply(seconds)
 
     def must(self, line: str) -> Reply:
-        """ask for what has to succeed."""
+        """Ask for a step that has to succeed."""
         answer = self.ask(line)
         if answer.error != "ok":
             raise AssertionError(f"{self!r} refused {line!r}: {answer.error}: {answer.text}")
@@ -179,7 +179,7 @@ def parse(line: str) -> Reply:
 
 @dataclass(frozen=True)
 class Machine:
-    """What Go and C peers are compiled for, and what starts their binaries."""
+    """The target of Go and C peers, and the command that starts their binaries."""
 
     cc: tuple[str, ...]
     go: dict[str, str]
@@ -231,7 +231,7 @@ class Crew:
         return peer
 
     def give_back(self, peer: Peer) -> None:
-        """What the peer has open is closed; one that fails to is ended."""
+        """Close the peer's rings; end a peer that fails to."""
         self.busy.remove(peer)
         try:
             if peer.alive and peer.ask("close", 10).error == "ok" and not peer.buffer:

@@ -1,4 +1,4 @@
-"""The Python peer's make and take: full speed until killed. What they do is in faults/chaos.py."""
+"""The Python peer's make and take: full speed until killed, see faults/chaos.py."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Options(dict):
 
 
 class Peer:
-    """What is open between commands. Each command is a method of its name."""
+    """The state between commands. Each command is a method of its name."""
 
     def __init__(self) -> None:
         self.ring: goring.Ring | None = None
@@ -134,7 +134,7 @@ class Peer:
         return f"seat={self.consumer.seat}"
 
     def leave(self) -> None:
-        """What is held goes back to the ring: dropping a message would release it."""
+        """Requeue the held messages: dropping one would release it."""
         for message in self.lent.values():
             try:
                 message.requeue()
@@ -167,7 +167,7 @@ class Peer:
         self.slot.abort()
 
     def item(self, raw: bytes, tensor: str = "") -> Any:
-        """raw as what the ring carries."""
+        """Return raw as an item of the ring."""
         if self.ring.kind == "bytes":
             return raw
         if self.ring.kind == "tensor":
@@ -214,7 +214,7 @@ class Peer:
         return f"lost={self.consumer.lost}"
 
     def lend(self, m: goring.Message) -> str:
-        """Note the message and print it. One that cannot be looked at is released."""
+        """Keep the message and print it. One that cannot be viewed is released."""
         try:
             array = m.array
         except goring.CorruptError:

@@ -1,6 +1,6 @@
 """The Python peer's refusals in the words that all peers use.
 
-An exception's class and its text must together say what is wrong, one thing each.
+An exception's class and its text together must name the refusal.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CLASSES: list[tuple[type[Exception], str, str]] = [
     (ValueError, "bad ring name", "name"),
 ]
 
-#: Commands that wait: what they did not get in time is a timeout.
+#: Commands that wait, and fail with a timeout.
 WAITING = ("read", "latest", "put", "readbatch", "writebatch", "produce", "consume", "iterate")
 
 

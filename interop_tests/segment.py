@@ -1,7 +1,7 @@
 """A segment read and forged byte by byte, from spec/LAYOUT.md alone.
 
-The tests look at a ring through this module only, never through a library under
-test: what a peer says it did is compared with what lies in the file.
+The tests read a ring through this module only, never through a library under test: they
+compare a peer's replies with the bytes of the file.
 """
 
 from __future__ import annotations

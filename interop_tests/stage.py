@@ -181,8 +181,8 @@ class Stage:
         self._allow(held)
 
     def _allow(self, held: list[int]) -> None:
-        """What leaving leaves open: whoever is alone may count what it gives back; and the
-        generation may grow by more than one, or for nothing."""
+        """Allow the freedoms of leaving: a single participant may count the requeued messages, and
+        the generation may grow by more than one, or without need."""
         for number in held if self.model.consumers == 1 else ():
             m, counted = (
                 self.model.messages[number],

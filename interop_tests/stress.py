@@ -11,7 +11,7 @@
 
 A message counts when it is released, after its checksum has been verified once more;
 disorder is a message of a producer that came after a later one without ever having
-been given back. What a message looks like is in gopeer/load.go.
+been requeued. gopeer/load.go describes the messages.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from segment import Segment
 
 @dataclass
 class Tally:
-    """What came out of one run."""
+    """The result of one run."""
 
     messages: int = 0
     lost: int = 0
@@ -106,7 +106,7 @@ class Run:
         self.seen += seen.reshape(self.seen.shape)
 
     def finish(self) -> Tally:
-        """Compare what was counted with what was sent."""
+        """Compare the counted messages with the sent ones."""
         for sent, seen in zip(self.sent, self.seen, strict=True):
             self.tally.messages += sent
             self.tally.lost += int((seen[:sent] == 0).sum())
@@ -120,7 +120,7 @@ def words(options: dict[str, int]) -> str:
 
 
 def run_all(run: Run, writers: list[str], readers: list[str]) -> Tally:
-    """Everybody at once, to the end."""
+    """Run all participants at once, to the end."""
     producers = [run.join(lang, "producer") for lang in writers]
     consumers = [run.join(lang, "consumer") for lang in readers]
     outs = [run.start_consumer(peer) for peer in consumers]
@@ -135,8 +135,8 @@ def run_all(run: Run, writers: list[str], readers: list[str]) -> Tally:
 
 
 def run_successors(run: Run, langs: Callable[[], str], legs: int, stop: int) -> Tally:
-    """Producers stop after span/legs messages and consumers after stop, with messages in
-    their hands; somebody of another language takes the seat and goes on."""
+    """Producers stop after span/legs messages and consumers after stop, with messages
+    held; a participant of another language takes the seat and goes on."""
     producing: dict[Peer, int] = {}
     consuming: dict[Peer, Path] = {}
 

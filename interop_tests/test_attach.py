@@ -1,4 +1,4 @@
-"""What an attacher must refuse, each with its own error: section 10, checks 6 to 13."""
+"""The refusals of an attacher, each with its own error: section 10, checks 6 to 13."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_bit(crew, folder, attach, lang):
     assert not wrong
 
 
-#: field, values, what an attacher says to each. The checksum is made right again.
+#: field, values, the attacher's refusal of each. The checksum is made right again.
 FIELDS = [
     ("major", [0, 2, 256, 65535], "version"),
     ("minor", [1, 65535], "ok"),
@@ -61,7 +61,7 @@ FIELDS = [
 ]
 
 
-#: Areas whose end is 2^64 and a little more.
+#: Areas that end at 2^64 and a little more.
 WRAPS = {
     "headers": {
         "header_off": 2**38,

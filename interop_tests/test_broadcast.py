@@ -264,7 +264,7 @@ def test_a_hostile_cursor_harms_only_while_its_owner_lives(stage, lang, cursor):
         read(inbox, n, n + 1)
 
 
-# -- the dead of queues are reaped by who waits
+# -- waiting participants reap the dead of queues
 
 
 @every_pair

@@ -1,5 +1,5 @@
-"""Every field of a slot, byte for byte, from every writer to every reader; and what a
-reader says to fields that cannot be."""
+"""Every field of a slot, byte for byte, from every writer to every reader; and a reader's
+errors for impossible fields."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_corrupt_sizes_of_fixed_items(crew, new_ring, lang, length, command):
 
 @every_lang
 def test_corrupt_sizes_inside_a_batch(crew, new_ring, lang):
-    """The good ones before and behind it come; the corrupt one is reported, not lost in silence."""
+    """The good ones before and after it come; the corrupt one is reported, not lost in silence."""
     schema = {"kind": "array", "dtype": "<u4", "shape": [4]}
     ring = new_ring(schema, slots=4, max_meta=0, placement="separate")
     producer, consumer = couple(crew, ring, lang, lang)
@@ -124,7 +124,7 @@ def test_corrupt_sizes_inside_a_batch(crew, new_ring, lang):
     assert "33" * 16 in outcome
 
 
-#: Hostile metadata: what declares more than is there, nests too deep, is not one value.
+#: Hostile metadata: it declares more than there is, nests too deep, is not one value.
 HOSTILE = {
     "array of 4 G": "ddffffffff", "map of 4 G": "dfffffffff", "bin of 4 G": "c6ffffffff",
     "ext of 4 G": "c9ffffffff01", "cut string": "d9ff61", "never used": "c1", "two values": "0102",

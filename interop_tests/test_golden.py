@@ -14,12 +14,12 @@ from peers import hexed
 VECTORS = Path(__file__).parent.parent / "spec" / "vectors"
 INDEX = {v["name"]: v for v in json.loads((VECTORS / "index.json").read_text("utf-8"))}
 GOOD = [n for n, v in INDEX.items() if "refused" not in v]
-#: A GPU ring may be looked at without a driver, but not be joined.
+#: A GPU ring may be inspected without a driver, but not be joined.
 JOINED = [n for n in GOOD if "gpu" not in INDEX[n]]
 
 
 def verdict(lang: str, vector: str) -> str:
-    """What an implementation says to a golden segment; C's knows nothing of CUDA."""
+    """Return an implementation's verdict on a golden segment; C's knows nothing of CUDA."""
     if lang == "c" and "gpu" in INDEX[vector]:
         return "feature"
     return INDEX[vector].get("refused", "ok")

@@ -1,11 +1,11 @@
-"""What a caller must not do: found, an error, and no word is touched."""
+"""Misuse by the caller: it is found, fails with an error, and changes no word."""
 
 from __future__ import annotations
 
 import pytest
 from cases import BYTES, couple, every_lang, every_shape
 
-#: What is done, and then what must be refused with which class.
+#: The steps done, the step that must be refused, and the class of the refusal.
 MISUSE = {
     "release twice": (["write aa", "tryread", "release 0"], "release 0", "misuse"),
     "requeue twice": (["write aa", "tryread", "requeue 0"], "requeue 0", "misuse"),

@@ -1,4 +1,4 @@
-"""Waits whose last peer has died, in every pair of languages (spec section 3, Peer death)."""
+"""Waits after the death of the last peer, in every pair of languages (spec section 3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_consumer_learns_that_its_producer_was_killed(crew, new_ring, writer, 
     producer, consumer = join(crew, ring, writer, "producer"), sit(crew, ring, reader, "consumer")
     producer.must("write aa")
     producer.kill()
-    assert consumer.must("read 5000").data == b"\xaa"  # what it had committed comes first
+    assert consumer.must("read 5000").data == b"\xaa"  # committed messages come first
     for _ in range(2):
         answer = consumer.ask("read 5000")
         assert answer.error == "peerdead", answer
@@ -60,7 +60,7 @@ def test_a_sleeper_learns_it_while_it_sleeps(crew, new_ring, writer, reader):
 @every_lang
 @pytest.mark.parametrize("mode", [1, 2, 3])
 def test_one_that_lives_is_enough(crew, new_ring, lang, mode):
-    """And who never came, or left, is waited for."""
+    """A peer that never came, or has left, is waited for, too."""
     many = {"producers": 2} if mode == 1 else {}
     ring = new_ring(BYTES, slots=4, mode=mode, **many)
     consumer = sit(crew, ring, lang, "consumer")

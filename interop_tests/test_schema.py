@@ -1,4 +1,4 @@
-"""What a ring carries: made by Go and read by Python, and the other way round.
+"""Schemas: made by Go and read by Python, and the other way round.
 
 The same dtype, shape and values on both sides, for every kind and dtype of section 8,
 and Go structs against structured dtypes.
@@ -47,7 +47,7 @@ def values(dtype: np.dtype, shape: list[int]) -> np.ndarray:
 
 
 def make_and_open(crew, new_name, folder, maker_lang, other, recipe):
-    """A ring made by one peer and opened by the other, and what both say of it."""
+    """Return a ring made by one peer and opened by the other, and both descriptions of it."""
     made, opened = crew.get(maker_lang), crew.get(other)
     name = new_name()
     made.must(f"create {name} {compact(recipe)}")
@@ -234,7 +234,7 @@ def test_python_record_to_go_struct(crew, folder, new_name, title):
     assert json.loads(go.must(f"podread {title}").text) == value
 
 
-#: What differs from tick, and the word that the refusal must name.
+#: The difference from tick, and the word that the refusal must name.
 DIFFERENT = {
     "another name": (24, [["when", "<i8", 0, []], *PODS["tick"][1][1:]], "when"),
     "another dtype": (24, [["ts", "<u8", 0, []], *PODS["tick"][1][1:]], "ts"),

@@ -22,7 +22,7 @@ def start_time(pid: int) -> int:
 
 
 def start_times(lang: str, pid: int) -> set[int] | range:
-    """What a peer may say of when it was started. C does not tell; the emulator tells Go when it
+    """Return the start times that a peer may report. C reports none; the emulator tells Go when it
     was ready to run it."""
     started = start_time(pid)
     if lang == "go" and MACHINE is ARM64:
@@ -80,7 +80,7 @@ def test_refusal_names_the_holders(crew, new_ring, writer, reader, role):
 
 @every_lang
 def test_a_foreign_lock_is_respected(crew, new_ring, lang):
-    """The lock alone says who lives: a free entry under a lock is taken."""
+    """The lock alone is the sign of life: a free entry under a lock is taken."""
     ring = new_ring(BYTES, **PAIR)
     fd = os.open(ring.path, os.O_RDWR)
     fcntl.fcntl(
@@ -105,7 +105,7 @@ def test_a_stopped_holder_is_not_dead(crew, new_ring, writer, reader):
     holder.must("write 00")
 
 
-#: What a reaper that died half-way may have left of a dead consumer (seat 3) and
+#: The leftovers of a reaper that died half-way through a dead consumer (seat 3) and
 #: a dead producer (seat 1): words of a ring of 4, by number, state and owner.
 HALF = {
     "untouched": [(0, 3, 3), (1, 3, 3), (2, 1, 1), (3, 0, 0)],

@@ -1,4 +1,4 @@
-"""Keeping apart (spec section 9): C does what the spec says, and the examples are the spec's.
+"""Temporal slipping (spec/PACING.md): C follows the spec, and the examples are the spec's.
 
 Go is held to the same examples by goring/slip_test.go.
 """

@@ -75,7 +75,7 @@ def test_shared(crew, new_ring, writer, reader, title):
 HIGH = 4 << 50  # a number in lap 2^50
 
 #: Words that a dead peer of some other implementation may have left, F(REE) or R(EADY)
-#: with their numbers, and what a script makes of them.
+#: with their numbers, and the outcome of a script.
 FORGED = {
     "published last to first": ((1, 1), "F0 R1 R2 R3", "J j W t r0 W t"),
     "published with a hole, later lap": ((1, 1), "F4 R1 R2 R7", "j J t t r1 r2 W t t"),

@@ -107,7 +107,7 @@ def test_a_tensor_too_large(crew, new_ring, lang):
 
 
 def test_corrupt_descriptor_inside_a_batch(crew, new_ring):
-    """Only Python reads tensors in batches: what is good comes, what is not is reported."""
+    """Only Python reads tensors in batches: good ones come, corrupt ones are reported."""
     ring = new_ring(TENSORS, slots=4, max_meta=0)
     producer, consumer = couple(crew, ring, "py", "py")
     for n in range(4):

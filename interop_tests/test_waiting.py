@@ -44,7 +44,7 @@ def test_nobody_asleep_nobody_woken(crew, new_ring, writer, reader):
 @every_lang
 @every_shape
 def test_a_peer_that_died_before_its_wake(crew, new_ring, lang, shape):
-    """A word changes and nobody is woken: the sleeper looks again within a slice."""
+    """A word changes without a wake: the sleeper checks again within a slice."""
     ring = new_ring(BYTES, slots=2, producers=shape[0], consumers=shape[1], max_meta=0)
     producer, consumer = couple(crew, ring, lang, lang)
     consumer.send("read 5000")
@@ -103,7 +103,7 @@ def test_shutdown_wakes_everybody(crew, new_ring, writer, reader, shape):
 @every_lang
 @pytest.mark.parametrize("hint", [0, 1 << 40, (1 << 64) - 1])
 def test_wrong_hints_delay_but_do_not_harm(crew, new_ring, lang, hint):
-    """Far behind and far ahead. (One that names a free slot further on would leave a hole.)"""
+    """Far too low and far too high. (One that names a free slot further on would leave a hole.)"""
     ring = new_ring(BYTES, slots=3, producers=2, consumers=2, max_meta=0)
     producer, consumer = couple(crew, ring, lang, lang)
     for number in range(7):

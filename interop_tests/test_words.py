@@ -9,7 +9,7 @@ from stage import run_script
 ARRAY = {"kind": "array", "dtype": "|u1", "shape": [16]}
 
 #: Scripts for one producer and one consumer, which any shape of ring allows.
-#: Letters are in stage.py; the model says what each reply must be.
+#: Letters are in stage.py; the model gives each expected reply.
 PAIRS = {
     "write, read, release": (4, "J j W t r0 W t r1 t W W t t r2 r3"),
     "fill and drain": (3, "J j t W W W W t t t t r0 W W r1 r2 W W W t t t r3 r4 r5 t"),
@@ -58,7 +58,7 @@ SEVERAL = {
     "seats of each role": ((2, 3), 4, "J J J j j j j"),
 }  # fmt: skip
 
-#: Scripts with batches: rings of fixed items whose payload is an area of its own.
+#: Scripts with batches: rings of fixed items with a separate payload area.
 BATCHES = {
     "one batch": (8, "J j B3 b8 d t"),
     "batches and single ones": (8, "J j W B3 W t b8 r0 d B4 t b2 d r5 b8 d"),

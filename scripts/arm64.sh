@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# arm64.sh [--require]: the tests of Go and C as arm64 programs under qemu-user, beside native Python.
+# arm64.sh [--require]: the tests of Go and C as arm64 programs under qemu-user, with native Python.
 #
-# What this tests is function: that the arm64 builds are the right ones, that their locks, futexes and
-# atomics meet those of x86 processes on the same ring. It does NOT test memory order: the programs
-# run on x86, which keeps stores in order and loads in order where arm64 does not. spec/litmus/ does that.
+# They test function: that the arm64 builds are the right ones, and that their locks, futexes and
+# atomics meet those of x86 processes on the same ring. They do NOT test memory order: the programs
+# run on x86, which keeps stores in order and loads in order where arm64 does not. spec/litmus/
+# does.
 #
 # In one place the emulator orders less than either processor: qemu 7.2 lets a load-acquire pass an
-# earlier store-release, which loses wake-ups. Rings outlive that, their sleepers look again after 100 ms.
-# The tests of internal/futex do not, so they run on one core, where no store is late.
+# earlier store-release, which loses wake-ups. Rings survive that: their sleepers check again after
+# 100 ms. The tests of internal/futex do not, so they run on one core, where no store is late.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -27,8 +28,8 @@ fi
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 
-# Each test binary gets a launcher, which the tests see as the name of the program they are: some start
-# themselves again, and the kernel cannot start an arm64 program. ON may be a command to start it with.
+# Each test binary gets a launcher, which the tests see as their program: some start themselves
+# again, and the kernel cannot start an arm64 program. ON may be a command to start it with.
 compile() { # PACKAGE LAUNCHER
 	GOARCH=arm64 CGO_ENABLED=0 go test -c -o "$2.test" "./$1"
 	# shellcheck disable=SC2016 # the launcher expands them
@@ -54,8 +55,9 @@ go_test() { # PACKAGE [FLAG...]
 for package in layout layout/gen internal/shm pool; do
 	step "$package" go_test $package
 done
-# Of a message with more descriptors than there is room for, qemu 7.2 leaves open those it does not pass on. Of a
-# bus error it does not put the address where Go's runtime looks for it, into the signal's context.
+# When a message has more descriptors than there is room for, qemu 7.2 leaves open those that it
+# does not pass on. It does not put the address of a bus error where Go's runtime expects it, into
+# the signal's context.
 left_out='TestWhatIsNoRingIsRefused/many_descriptors|TestTruncatedUnderAGuard'
 step "goring" go_test goring -test.skip "$left_out"
 one_core=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')

@@ -64,7 +64,7 @@ def cgo_cflags():
 
 
 def _digest():
-    """A hash over what the library is made of: our Go packages that it links, and this script."""
+    """Return a hash over the library's sources: the Go packages that it links, and this script."""
     in_module = "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}"
     folders = _run("go", "list", "-deps", "-f", in_module, PACKAGE).split()
     sources = [ROOT / "go.mod", ROOT / "go.sum", Path(__file__)]
@@ -81,7 +81,7 @@ def _digest():
 def _generate(work):
     """gopy writes Go and Python sources, pybindgen the C between them."""
     _run("go", "install", "github.com/go-python/gopy", "golang.org/x/tools/cmd/goimports")
-    # By relative names: gopy copies its command line into what it writes.
+    # By relative names: gopy copies its command line into its output.
     flags = ["-no-make", "-dynamic-link=true", "-vm=" + Path(sys.executable).name]
     _run("gopy", "gen", *flags, f"-output={work.relative_to(ROOT)}", PACKAGE)
     glue = work / "pybridge.go"
@@ -98,7 +98,7 @@ def _compile(work):
 
 
 def _install(work, target):
-    """Copy what changed, by rename: a process may have the old library mapped."""
+    """Copy the changed files, by rename: a process may have the old library mapped."""
     target.mkdir(parents=True, exist_ok=True)
     for name in PRODUCTS:
         new, old = work / name, target / name

@@ -1,4 +1,4 @@
-"""How comments are worded: per 1,000 words of comment, the words that hide who does a thing.
+"""The wording of comments: per 1,000 words of comment, the pronouns that stand for a name.
 
 python scripts/comment_words.py         the counts of the product's Go and C
 python scripts/comment_words.py FILE..  those of the files, each on a line, worst first

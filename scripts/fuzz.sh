@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh [SECONDS]: every fuzz target of Go, and with clang those of the C data plane, for so
-# long each (30). What fails is kept: Go's in testdata/fuzz, C's in build/fuzz.
+# fuzz.sh [SECONDS]: every fuzz target of Go, and with clang those of the C data plane, for that
+# time each (30). Inputs that fail are kept: Go's in testdata/fuzz, C's in build/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

@@ -22,7 +22,7 @@ def candidates():
 
 
 def usable(path):
-    """(minor version, path) of the interpreter behind a name such as a shim, or None."""
+    """(minor version, path) of the interpreter that a name such as a shim starts, or None."""
     try:
         run = subprocess.run([path, "-Ic", PROBE], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -12,6 +12,17 @@ go_formatted() {
 	[ -z "$ugly" ] || { printf 'not formatted, run make format:\n%s\n' "$ugly"; return 1; }
 }
 
+c_formatted() { c_sources | xargs clang-format --dry-run --Werror; }
+
+# Lints every C file that ships with the flags that cgo gives it.
+c_linted() {
+	local flags out
+	eval "flags=($CGO_CFLAGS)"
+	mkdir -p build
+	printf '%s\n' -std=gnu11 "-I$PWD/include" "${flags[@]}" >build/compile_flags.txt
+	out=$(c_product | xargs -P "$(nproc)" -n 2 clang-tidy --quiet -p build 2>&1) || { echo "$out"; return 1; }
+}
+
 misspelled() { texts | xargs go tool misspell -error; }
 
 step "gofmt" go_formatted
@@ -23,6 +34,8 @@ step "ruff check" ruff check .
 step "ruff format" ruff format --check .
 step "mypy" mypy
 step "pyright" pyright
+step "clang-format" c_formatted
+step "clang-tidy" c_linted
 # shellcheck disable=SC2046 # one word per file
 step "shellcheck" shellcheck -x $(shell_sources)
 step "misspell" misspelled

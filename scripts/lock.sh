@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pin the newest versions: of the tools of development and of GPU tests, and of what the benchmarks fetch.
+# Pin the newest versions of the tools of development and of GPU tests, and of the benchmarks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

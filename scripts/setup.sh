@@ -11,7 +11,8 @@ command -v "$python" >/dev/null ||
 "$python" scripts/toolchain.py
 
 if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv >/dev/null 2>&1; then
-	# Without ensurepip (Debian splits it off) venv fails; uv needs none, and pip may put it in a folder.
+	# Without ensurepip (Debian splits it off) venv fails; uv needs none, and pip can install uv
+	# alone.
 	rm -rf .venv
 	"$python" -m pip install -q --disable-pip-version-check --target .tools uv ||
 		fail "$python has neither ensurepip nor pip: install one (Debian, Ubuntu: apt install python3-venv)"

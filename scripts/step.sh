@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced: `step HEADING COMMAND...` prints what runs and how long it took.
+# Sourced: `step HEADING COMMAND...` runs a command, and prints the heading and its time.
 step() {
 	printf '\n== %s\n' "$1"
 	shift

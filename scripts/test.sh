@@ -15,5 +15,5 @@ step "models" spec/models/run.sh
 step "go test" go test ./...
 # shellcheck disable=SC2086 # one word per package
 step "go test -race" go test -race $race
-step "packages of the GPU tests" scripts/gpu_env.sh || true # says why, and pytest what it skips
+step "packages of the GPU tests" scripts/gpu_env.sh || true # prints why; pytest lists the skipped tests
 step "pytest" pytest -q

@@ -1,4 +1,4 @@
-"""Comments name who acts: the wording of the product's comments stays within its limits."""
+"""The wording of the product's comments stays within its limits."""
 
 import comment_words
 import pytest

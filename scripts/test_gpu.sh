@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests of GPU rings on the GPU of this machine, and a record of what was seen:
+# The tests of GPU rings on the GPU of this machine, and a record of the results:
 # build/test-gpu/record.json. Without a GPU one line; `make test` runs them on an emulated driver.
 set -euo pipefail
 cd "$(dirname "$0")/.."

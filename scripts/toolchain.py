@@ -1,4 +1,4 @@
-"""What a build needs from the machine. Each lack ends the run with one line that says what to do.
+"""The needs of a build. Each lack ends the run with one line that tells how to mend it.
 
 python scripts/toolchain.py    checks everything for this interpreter
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build a wheel for every CPython from 3.11 on, and try each in an empty environment that holds only
-# the wheel and what it declares: at the newest versions, and at the oldest that it allows.
+# the wheel and its dependencies: at the newest versions, and at the oldest that it allows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/step.sh

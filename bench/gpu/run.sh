@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a message costs the processor, in host memory and for a GPU, with a driver whose calls cost
-# nothing: ns in Go, both sides in one goroutine, and how much of it two crossings into C are.
+# The processor time of a message, in host memory and on a GPU ring, with a driver that does
+# nothing: ns in Go, both participants in one goroutine, and the part of two crossings into C.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/env.sh

@@ -3,8 +3,8 @@
     python bench/instructions/counting.py
 
 prints the table. The counts come from count.c, which steps: the same program gives the same
-count on every machine, so that a change of the hot path shows as what it costs, and a test can
-hold it to that.
+count on every machine, so that the cost of a change of the hot path shows, and a test can limit
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INCLUDE = ROOT / "include"
 TIMES = 16  # operations between two marks, as in goops, cops.c and pyops.py
 EMPTY = "nothing"
 
-#: What was counted when it was written down, by the operation's side, ring and name.
+#: The recorded counts, by the operation's side, ring and name.
 WRITTEN_DOWN: dict[str, float] = {
     line.rsplit(maxsplit=1)[0].strip(): float(line.rsplit(maxsplit=1)[1])
     for line in (HERE / "counts.txt").read_text().splitlines()
@@ -38,7 +38,7 @@ MARGIN = {"go": 1.08, "c": 1.25, "py": 1.25}
 
 
 class CannotTrace(Exception):
-    """This machine lets nobody step through a program."""
+    """This machine does not let a process trace another."""
 
 
 def why_not() -> str:
@@ -84,7 +84,7 @@ def count_c(folder: Path) -> dict[str, float]:
 
 
 def count_py(folder: Path) -> dict[str, float]:
-    """What is ours of each operation: how much an interpreter adds is its release's affair."""
+    """Count goring's part of each operation: the interpreter's changes with each release."""
     return count(folder, "py", "/_pybridge.", [sys.executable, str(HERE / "pyops.py")])
 
 

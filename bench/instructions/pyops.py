@@ -1,5 +1,5 @@
-"""Does each operation of the Python side a few times between two marks, for count.c, and
-prints what it did between them: the names of one round, a line each."""
+"""Do each operation of the Python side a few times between two marks, for count.c, and print
+the names of the operations of one round, a line each."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def main() -> None:
             signal.raise_signal(signal.SIGWINCH)
             run()
     signal.raise_signal(signal.SIGWINCH)
-    os._exit(0)  # what follows would be stepped through, too
+    os._exit(0)  # the rest would be traced, too
 
 
 if __name__ == "__main__":

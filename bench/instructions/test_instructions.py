@@ -105,7 +105,7 @@ def ring() -> Iterator[goring.Ring]:
 
 
 def peak(step: Callable[[], object]) -> int:
-    """Bytes that were allocated at most, of what Python knows, while a dozen steps were done."""
+    """The most bytes that Python had allocated during a dozen steps."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The pool beside gRPC, HTTP and pipes, in the environment of the peers; arguments go to the program.
+# The pool beside gRPC, HTTP and pipes, in the environment of the peers, with the arguments given.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/env.sh

@@ -1,1 +1,1 @@
-"""The benchmarks: what is measured, the machine it is measured on, and how it is shown."""
+"""The benchmarks: the measurements, the machine that they run on, and their display."""

@@ -4,8 +4,8 @@
 
 Every round does every measurement once, so that all see the same machine; the figures are
 medians, with the smallest and the largest. QUICK=1 does a tenth of the work, CORES=2,3
-chooses the cores, ONLY=zmq measures a part of the peers. What was measured takes its place
-in bench/results/latest.json, the charts lie beside it.
+chooses the cores, ONLY=zmq measures a part of the peers. The results go into
+bench/results/latest.json, the charts beside it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main(what: str, rounds: int) -> None:
 
 
 def show(figures: list[Figure], about: dict[str, Any]) -> None:
-    """Print the tables and what to know about them."""
+    """Print the tables and the notes about them."""
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
     spoilt = sum(f.spoilt for f in figures) / len(figures)
     tables.show(console, figures, rank=spoilt <= SPOILT)

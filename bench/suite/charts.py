@@ -1,4 +1,4 @@
-"""Charts of what was measured, for light pages and for dark ones.
+"""Charts of the results, for light pages and for dark ones.
 
 On the logarithmic scales a figure is a dot, with a line from the smallest sample to the
 largest: the length of a bar would mean nothing there.
@@ -23,7 +23,7 @@ PEERS = (("flow", "messages a second, 64 bytes"), ("trip", "round trip, 64 bytes
 
 
 def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Draw what there is, and return the files."""
+    """Draw the charts that there are results for, and return the files."""
     there = [f for f in figures if not f.failure]
     made = []
     for shade, (ink, paper, *_) in INK.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure should reach: a value of its own, or a part of what the limit reaches."""
+    """The goal of a figure: a value, or a fraction of the limit's figure."""
 
     value: float = 0.0
     ratio: float = 0.0  # of a rate at least, of a time at most

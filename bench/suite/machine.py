@@ -1,4 +1,4 @@
-"""The machine: which two cores, how far apart they are, and who else uses them.
+"""The machine: which two cores, how far apart they are, and how much others use them.
 
 The two cores of a virtual machine are threads of one core at one moment and sit on
 different dies at another, and a line of memory then takes ten times as long between them.
@@ -50,7 +50,7 @@ def probe(limit: str) -> float:
 
 
 class Load:
-    """What part of all cores others had since this was made; stolen time is theirs, too."""
+    """The part of all cores that others used since this was made, with stolen time."""
 
     TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""goring beside the machine's own limits: what `make bench` measures."""
+"""goring beside the machine's own limits: the measurements of `make bench`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIVISOR = "10" if os.environ.get("QUICK") else "1"
 # of the programs, and ours
 UNITS = {"Mmsg/s": ("/s", 1e6), "GB/s": ("GB/s", 1), "us": ("ns", 1e3), "ns": ("ns", 1)}
 
-# What is measured, the program that does it, the row of the limit beside it, the goal.
+# The measurement, its program, the row of the limit beside it, the goal.
 RING, BATCH, TRIP = "a ring in C", "a ring in C, batches of 32", "a ring in C, round trip"
 FUTEX, CALL = "two futex wakes, there and back", "a Python loop that calls C"
 HAND = "a ring by hand over C atomics, in Python"
@@ -64,7 +64,7 @@ CONSUMERS = [0, 1, 2, 4, 8, 16, 32]
 RINGS = [1, 10, 100, 1000, 10000]
 SIZES = [8 << (3 * k) for k in range(7)] + [64 << 20]
 
-# what grows, the program, and at what
+# the quantity that grows, the program, and its values
 GROWTH = [
     ("slots, messages one by one", "slots", SLOTS, "within 2 x from 64 on"),
     ("slots, messages of 64 KiB copied in and out", "bulk", BULK, ""),
@@ -125,7 +125,7 @@ def figures(folder: Path, rounds: int, limit: str) -> tuple[list[Figure], Sample
 
 
 def figure(samples: Samples, program: str, **what: str) -> Figure:
-    """What the samples of a program come to."""
+    """Return the figure of a program's samples."""
     row = samples.rows[program]
     if row.failure:
         return Figure(unit="", failure=row.failure, **what)

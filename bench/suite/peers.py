@@ -1,4 +1,4 @@
-"""goring beside what people use today: what `make bench-peers` measures."""
+"""goring beside its peers: the measurements of `make bench-peers`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .samples import Measure, Samples, measure
 
 SIZES = (64, 1 << 10, 64 << 10, 1 << 20)
 SPAN_MS = 60 if os.environ.get("QUICK") else 300
-GRACE_S = 20.0  # to start, send what is under way, and end
+GRACE_S = 20.0  # to start, send the messages in transit, and end
 QUANTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
 
 # how goring waits, where not as it does by itself: rows of their own
@@ -77,13 +77,13 @@ MIXED = (
     ("HTTP, Unix socket", "http", "mixed.Http", ("flow", "trip"), "uvicorn"),
 )
 
-# pair, the table it is in, who, message size
+# pair, its table, the participants, message size
 Key = tuple[str, str, str, int]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: who does what with messages of which size."""
+    """One measurement: a task, its participants, and the size of messages."""
 
     task: str
     size: int
@@ -115,7 +115,7 @@ class Entry:
     failure: str = ""
 
     def plan(self) -> Iterator[tuple[Key, Measure | str]]:
-        """What is to be measured."""
+        """Return the measurements to make."""
         for task in self.tasks:
             table, _, wait = task.partition("+")
             for n in SIZES:
@@ -167,7 +167,7 @@ def entries(programs: Programs) -> Iterator[Entry]:
 
 
 def figures(folder: Path, rounds: int, limit: str) -> tuple[list[Figure], Samples]:
-    """Measure everything, or goring and the rows whose pair or label has ONLY in it."""
+    """Measure everything, or goring and the rows with ONLY in their pair or label."""
     only = os.environ.get("ONLY", "")
     rows = entries(Programs(folder))
     chosen = [e for e in rows if e.label == "goring" or only in f"{e.pair} {e.label}"]

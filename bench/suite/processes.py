@@ -41,7 +41,7 @@ class Interrupts:
             signal.signal(number, self.handle)
 
     def handle(self, *_: Any) -> None:
-        """Raise, now or when nobody holds it back."""
+        """Raise, now or when the last hold on it ends."""
         if self.holders:
             self.wanted = True
         else:
@@ -85,12 +85,12 @@ class Child:
         self.ended = os.pidfd_open(self.process.pid)
 
     def read(self) -> None:
-        """What it has printed: not until its end, which a grandchild may put off."""
+        """Return its output so far, without waiting for the end, which a grandchild may delay."""
         while data := self.pipe.read():
             self.out += data
 
     def close(self) -> None:
-        """End what is left of it."""
+        """End the rest of its process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -125,7 +125,7 @@ class Workplace:
                 raise Failed(self.last_words(child) or f"ended with {child.process.returncode}")
 
     def finish(self, child: Child, limit_s: float) -> str:
-        """What the program printed when it has ended, unless another one fails before."""
+        """Wait for the program's end and return its output, unless another one fails before."""
         deadline = time.monotonic() + limit_s
         running = {c.ended: c for c in self.children}
         while child in running.values():
@@ -142,7 +142,7 @@ class Workplace:
         return child.out.decode()
 
     def last_words(self, first: Child) -> str:
-        """What the programs said of a failure: a panic, or else the last line."""
+        """Return the programs' words about a failure: a panic, or else the last line."""
         for child in sorted(self.children, key=lambda c: c is not first):
             lines = child.words.read_text(errors="replace").splitlines()
             lines = [s.strip() for s in lines if s.strip()]
@@ -152,7 +152,7 @@ class Workplace:
         return ""
 
     def close(self) -> None:
-        """End everybody."""
+        """End all programs."""
         # Python's resource tracker outlives its program for a moment, to clean up
         patience = time.monotonic() + 1
         ended = [c.process.pid for c in self.children if c.process.poll() is not None]
@@ -167,7 +167,7 @@ class Workplace:
 
 @contextlib.contextmanager
 def workplace() -> Iterator[Workplace]:
-    """A place to work, which leaves nothing behind."""
+    """Return a place to work, of which nothing remains."""
     before = set(os.listdir(SHM))
     with interrupts.held():
         place = Workplace(Path(tempfile.mkdtemp(prefix=f"goringbench-{os.getpid()}-", dir=SHM)))
@@ -183,7 +183,7 @@ def workplace() -> Iterator[Workplace]:
 
 
 def orphan(path: Path) -> bool:
-    """Whether this is a segment of zenoh's, named by a number, whose processes are gone."""
+    """Report whether this is zenoh's segment, named by a number, of processes that have ended."""
     if path.suffix != ".zenoh":
         return False
     try:
@@ -195,7 +195,7 @@ def orphan(path: Path) -> bool:
 
 
 def segments(group: int) -> set[str]:
-    """What the processes of a group have mapped that outlives them."""
+    """Return the files that the processes of a group have mapped and that outlive them."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -215,13 +215,13 @@ def alive(group: int) -> bool:
 
 
 def alone(command: Sequence[str], limit_s: float) -> str:
-    """Run one program and return what it prints."""
+    """Run one program and return its output."""
     with workplace() as place:
         return place.finish(place.start(command), limit_s)
 
 
 def together(far: Sequence[str] | None, near: Sequence[str], limit_s: float) -> dict[str, float]:
-    """Run a pair of programs, or one that is both, and return what they print as JSON."""
+    """Run a pair of programs, or one that is both, and return their output, which is JSON."""
     with workplace() as place:
         there = place.start([*far, str(place.folder)]) if far else None
         if there:

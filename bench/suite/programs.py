@@ -27,7 +27,7 @@ AERON = (
 
 
 class Programs:
-    """How the peers of a language are started; who is not there, and why."""
+    """The commands that start the peers of a language, and the reasons why others are missing."""
 
     def __init__(self, build: Path) -> None:
         self.build = build
@@ -80,7 +80,7 @@ def install(lock: Path, venv: Path) -> dict[str, str]:
 
 
 def one_by_one(pip: Sequence[str], lock: Path) -> dict[str, str]:
-    """Install what can be installed: a peer less is no reason to miss the others."""
+    """Install the peers that can be installed: one that cannot does not stop the others."""
     missing = {}
     for line in filter(None, lock.read_text().splitlines()):
         try:
@@ -107,7 +107,7 @@ def reason(text: str) -> str:
 
 
 def say(words: str) -> None:
-    """Tell who waits what goes on."""
+    """Print the progress."""
     print(words, file=sys.stderr, flush=True)
 
 

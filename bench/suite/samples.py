@@ -27,7 +27,7 @@ EXTRA = 0.25  # tries, as a part of all samples: a machine that is always busy i
 
 @dataclass
 class Sample:
-    """Figures, how far apart the cores were meanwhile, and what part of them others had."""
+    """Figures, the distance of the cores meanwhile, and the part of them that others used."""
 
     figures: dict[str, Any]
     probe: float
@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass
 class Row:
-    """What one program did at one task, or why it did not."""
+    """The figures of one program at one task, or the reason why there are none."""
 
     samples: list[Sample] = field(default_factory=list)
     failure: str = ""
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass
 class Samples:
-    """All rows of a run, the usual distance of the cores, and what part of them others had."""
+    """All rows of a run, the usual distance of the cores, and the part of them that others used."""
 
     rows: Mapping[Any, Row]
     others: float
@@ -67,8 +67,8 @@ def measure(todo: Mapping[Hashable, Measure | str], rounds: int, limit: str) -> 
     """Do everything once in every round, each in an order of its own, so that no disturbance
     that comes and goes hits the same rows. A string says why something cannot be done.
 
-    The progress is drawn between two measurements, never during one; where nobody watches a
-    terminal it is a line for each round.
+    The progress is drawn between two measurements, never during one; without a terminal it is a
+    line for each round.
     """
     rows = {key: Row(failure=what if isinstance(what, str) else "") for key, what in todo.items()}
     load, console = Load(), Console(stderr=True)

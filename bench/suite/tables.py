@@ -1,4 +1,4 @@
-"""Tables of what was measured."""
+"""Tables of the results."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def cell(cells: dict[tuple[str, str], Figure], row: str, column: str, *, rank: b
 
 
 def tilde(f: Figure) -> str:
-    """A mark for what cannot be compared."""
+    """Return a mark for figures that cannot be compared."""
     return "~" if f.spoilt else ""
 
 

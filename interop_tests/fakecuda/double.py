@@ -44,13 +44,13 @@ def library(variant: str = "plain") -> Path:
         if not (built.exists() and stamp.exists() and stamp.read_text() == state.hexdigest()):
             fresh = folder / "fresh"
             subprocess.run([*command, "-o", fresh], check=True)
-            os.replace(fresh, built)  # who has loaded the old one keeps it
+            os.replace(fresh, built)  # a process that has loaded the old one keeps it
             stamp.write_text(state.hexdigest())
     return built
 
 
 def counters(folder: Path, pid: int) -> dict[str, int]:
-    """What a process on FAKECUDA_DIR=folder called how often, and how many bytes it copied."""
+    """Return how often a process on FAKECUDA_DIR=folder made each call, and the bytes it copied."""
     records = (folder / f"calls-{pid}").read_bytes()
     found = {}
     for at in range(0, len(records), 48):

@@ -38,7 +38,7 @@ class Access(C.Structure):
     _fields_ = [("location", Location), ("flags", C.c_int)]
 
 
-#: arguments; what is not here takes pointers and ints as ctypes guesses
+#: arguments; the others take pointers and ints as ctypes guesses
 SIGNATURES: dict[str, list[Any]] = {
     "cuDeviceGetAttribute": [pointer, C.c_int, C.c_int],
     "cuDeviceGetUuid_v2": [pointer, C.c_int],
@@ -100,7 +100,7 @@ class Refused(Exception):
 
 
 class Driver:
-    """One process's driver. Calls by name raise Refused; code() returns what the call does."""
+    """One process's driver. Calls by name raise Refused; code() returns the call's error code."""
 
     def __init__(self, library: Path, context: bool = True) -> None:
         self.lib = C.CDLL(str(library))
@@ -120,7 +120,7 @@ class Driver:
             raise Refused(name, code)
 
     def new(self, name: str, *arguments: Any, kind: Any = pointer) -> Any:
-        """What a call writes through its first argument."""
+        """Return the value that a call writes through its first argument."""
         out = kind()
         self(name, C.byref(out), *arguments)
         return out.value

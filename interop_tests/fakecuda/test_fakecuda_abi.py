@@ -100,7 +100,7 @@ def test_a_program_with_the_real_header(stage, threads, order):
 
 
 def test_a_race_between_streams_would_be_seen(stage, header):
-    """The event is recorded, and nobody waits for it."""
+    """The event is recorded, and no stream waits for it."""
     built = program(stage.folder / "threads", header, "tsan", "-DMISTAKE")
     done = run(stage, built, "tsan", 10)
     assert "WARNING: ThreadSanitizer: data race" in done.stderr

@@ -11,7 +11,7 @@ import time
 import pytest
 from driver import die, u64
 
-# ---- who may call -----------------------------------------------------------------------------
+# ---- which processes may call ------------------------------------------------------------------
 
 
 def uninitialised(cu, pipe):
@@ -111,7 +111,7 @@ def test_devices_keep_their_uuid_in_any_order(stage):
     assert len({a, b, c}) == 3
     assert visible(stage, 3, "2,0") == [c, a]
     assert visible(stage, 3, "1") == [b]
-    assert visible(stage, 3, "1,7,2") == [b]  # the list ends at what is no device
+    assert visible(stage, 3, "1,7,2") == [b]  # the list ends at the first that is no device
     assert visible(stage, 3, "") == 100
     h = c.hex()
     name = f"GPU-{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"

@@ -1,4 +1,4 @@
-"""Failures on order, dying devices, and what a driver leaves undefined."""
+"""Failures on request, dying devices, and cases that a driver leaves undefined."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_device_dies_after_so_many_calls(stage):
 
 
 def dies_with_work(cu, pipe, delivers):
-    """Work on a dead device does not happen, and who waits for it is told."""
+    """Work on a dead device does not happen, and waits for it fail."""
     cell, stream = cu.alloc(2 << 20), cu.stream()
     cu.fill(cell, 0, 64)
     pipe.send(cu.handle(cell))

@@ -1,4 +1,4 @@
-"""Who holds device memory when processes die, and memory that file descriptors share."""
+"""The holders of device memory when processes die, and memory that file descriptors share."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_killed_importer_holds_nothing(stage):
     importer = stage.play(keeps, exporter.recv())
     importer.recv()
     importer.kill()
-    exporter.send("free")  # no line in the log: nobody holds it any more
+    exporter.send("free")  # no line in the log: it has no holder any more
     exporter.done()
     assert free_seen_by(watcher) == baseline
 
@@ -80,7 +80,7 @@ def churns(cu, pipe, handle):
 
 
 def test_killed_at_any_moment(stage):
-    """The registry's lock is not left held, and memory returns to what it was."""
+    """The registry's lock is not left held, and all memory is returned."""
     rng = random.Random(int(stage.environment["FAKECUDA_SEED"]))
     watcher, exporter = stage.play(watches), stage.play(exports, BLOCK)
     handle = exporter.recv()

@@ -1,4 +1,4 @@
-"""Device memory: who may touch it, blocks, handles, and what happens when holders die."""
+"""Device memory: access to it, blocks, handles, and the death of holders."""
 
 from __future__ import annotations
 

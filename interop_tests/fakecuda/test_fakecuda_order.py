@@ -1,4 +1,4 @@
-"""Streams, events and values in memory: what is not waited for must be seen to be missing.
+"""Streams, events and values in memory: a missing wait must show.
 
 Every protocol that is right is run beside the same one with a wait left out.
 """
@@ -92,10 +92,10 @@ def test_events_order_frames(stage, order, waits):
     assert wrong == 0 if waits else wrong > FRAMES // 2
 
 
-# ---- a ring of four slots whose order is in cells of device memory ----------------------------
+# ---- a ring of four slots, ordered by cells of device memory ------------------------------------
 
 SLOTS, MESSAGES, PAYLOAD = 4, 200, 8192
-UNREAD = 2 * SLOTS  # messages that the consumer takes before it looks at any
+UNREAD = 2 * SLOTS  # messages that the consumer takes before it reads any
 READY, DONE = 0, 8  # of slot k at 16 k; the payloads begin at 4096
 
 

@@ -58,7 +58,7 @@ def test_a_pinned_source_is_reused(stage, order, waits):
 
 
 def source_of_the_device(cu, pipe):
-    """Nobody wrote but the device itself and a host function, in their turn."""
+    """Only the device itself and a host function wrote, in their turn."""
     memory, source, stream = cu.alloc(SIZE), cu.pinned(SIZE), cu.stream()
     cu("cuMemsetD8Async", memory, 3, SIZE, stream)
     cu("cuMemcpyDtoHAsync_v2", source, memory, SIZE, stream)
@@ -116,7 +116,7 @@ def test_a_pageable_source_is_taken_at_the_call(stage):
 def reads_target(cu, pipe):
     memory, target, stream = cu.alloc(SIZE), cu.pinned(SIZE), cu.stream()
     cu.fill(memory, 6, SIZE)
-    C.memset(target, 6, SIZE)  # what a reader that is too early would take for the answer
+    C.memset(target, 6, SIZE)  # a reader that is too early would take this for the answer
     cu("cuMemcpyDtoHAsync_v2", target, memory, SIZE, stream)
     early = C.string_at(target, SIZE)
     cu("cuStreamSynchronize", stream)
@@ -252,7 +252,7 @@ def test_pinned_pages_outlive_the_mapping(stage, host_file):
 
 
 def late_work(cu, pipe, deadline):
-    """A stream that nobody asks about does nothing before its deadline."""
+    """A stream that is not queried does nothing before its deadline."""
     target = cu.pinned(4096)
     C.memset(target, 0, 4096)
     cells = cu.new("cuMemHostGetDevicePointer_v2", target, 0, kind=u64)

@@ -5,7 +5,7 @@
     take out=FILE                 every message's id into FILE, all ones if it is not whole,
                                   and only then released
 
-FILE is mapped by the peer: what was stored before a SIGKILL is there after it. A producer's
+The peer maps FILE: words stored before a SIGKILL are in it afterwards. A producer's
 messages are all delivered up to its count, and possibly one more, whose commit had no time
 to return. A message is repeated only when the consumer that noted it last was killed before
 it could release it.
@@ -60,7 +60,7 @@ class Zygote:
 
 @dataclass
 class Life:
-    """One participant's life, and what it has noted."""
+    """One participant's life, and its journal."""
 
     role: str
     out: Path
@@ -118,7 +118,7 @@ class Chaos:
         out = self.ring.path.with_name(f"{self.ring.path.name}.{role}{number}")
         words = 1 if role == "producer" else 1 + ROOM
         with out.open("wb") as file:
-            file.truncate(8 * words)  # sparse: what is not written takes no memory
+            file.truncate(8 * words)  # sparse: unwritten pages take no memory
         journal = np.memmap(out, np.uint64, "r+", shape=words)
         verb = f"make producer={number}" if role == "producer" else "take"
         commands = [f"open {name_of(self.ring)}", f"{role} {lang}{number}", f"{verb} out={out}"]
@@ -186,7 +186,7 @@ class Chaos:
         return self.judge() if self.ring.sb["mode"] == 1 else self.judge_broadcast()
 
     def finish(self, seats: dict[str, list[Life]]) -> None:
-        """No more messages; the consumers take what is there."""
+        """End production; the consumers take the messages that are left."""
         for life in seats["producer"]:
             self.kill(life)
         self.verdict.kills -= len(seats["producer"])
@@ -199,7 +199,7 @@ class Chaos:
         self.verdict.kills -= len(seats["consumer"])
 
     def left(self) -> int:
-        """Messages that nobody has released, or consumers that have not read all."""
+        """Report messages that are not released, and consumers that have not read all."""
         if self.ring.sb["mode"] != 1:
             first = self.ring.sb["max_producers"] + 1
             seats = [self.ring.seat(first + k) for k in range(self.ring.sb["max_consumers"])]

@@ -11,7 +11,7 @@ import pytest
 
 Figure = float | list[float]
 
-#: row and what was done -> figure -> sum
+#: row and task -> figure -> sum
 FIGURES = pytest.StashKey[dict[tuple[str, str], dict[str, Figure]]]()
 
 

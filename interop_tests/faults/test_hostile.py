@@ -1,8 +1,8 @@
 """Row 24: a peer rewrites every word and length it can reach, all the time.
 
-It has joined nothing and keeps to no rule, as any process may that can open the ring. The
+It has not joined and follows no rule, as any process may that can open the ring. The
 others may get errors and wrong messages; they may not read outside the ring, end, or hang.
-The checks of a segment that nobody changes meanwhile, bit by bit and fuzzed, are elsewhere
+The checks of a segment that does not change meanwhile, bit by bit and fuzzed, are elsewhere
 (test_attach.py, layout's and goring's fuzz tests, fuzz/).
 """
 
@@ -25,12 +25,12 @@ KINDS = {
     "tensor": {"kind": "tensor", "max_bytes": 64},
 }
 EDGES = [0, 1, 2, 3, 255, 256, 2**16 - 1, 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1]
-#: what a C peer has no checks of its own for, because a program in C calls the steps itself
+#: cases without a check in a C peer, because a program in C calls the steps itself
 ITEM = {"bytes": "aabb", "array": "00" * 16, "tensor": "00" * 8 + " tensor=3:8"}
 
 
 class Vandal(threading.Thread):
-    """Writes nonsense and plausible nonsense behind the immutable part until stopped."""
+    """Writes nonsense and plausible nonsense after the immutable part until stopped."""
 
     def __init__(self, ring: Segment, seed: int) -> None:
         super().__init__(daemon=True)
@@ -44,7 +44,7 @@ class Vandal(threading.Thread):
             time.sleep(0)
 
     def strike(self) -> None:
-        """One write; only words that a participant's steps look at."""
+        """Make one write, to a word that a participant's steps read."""
         ring, pick = self.ring, self.random.choice
         index = self.random.randrange(ring.slots)
         header = ring.header_at(index)

@@ -63,7 +63,7 @@ def test_row_04_everybody_at_once(wreak):
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("lang", ["go", "c", "py"])
 def test_row_12_broadcast(wreak, lang):
-    """Deaths and joins at full speed: whoever is there gets everything, in order."""
+    """Deaths and joins at full speed: every consumer that stays gets all messages, in order."""
     langs = {"producer": [lang], "consumer": ["py", "go", "c"]}
     what = f"broadcast, kills of anybody, {lang} to 3 of mixed languages"
     wreak("12", what, (1, 3), langs, ROLES["3"], kills=60, mode=2)

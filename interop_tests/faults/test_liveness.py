@@ -1,4 +1,4 @@
-"""Rows 6, 7, 13 to 16, 27: who is alive, and how soon the others know."""
+"""Rows 6, 7, 13 to 16, 27: signs of life, and how soon a death is noticed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from cases import BYTES, every_lang, every_pair, name_of, until
 from peers import Peer
 
-SLICE = 0.1  # seconds after which everybody who waits has looked after the dead
+SLICE = 0.1  # seconds after which every waiting participant has reaped the dead
 SLACK = 1.0  # seconds that a busy machine may add
 
 
@@ -34,7 +34,7 @@ def milliseconds_of(action) -> float:
 
 @every_pair
 def test_row_06_killed_between_commit_and_wake(crew, new_ring, figure, writer, reader):
-    """A word is stored and nobody is woken: the sleeper looks again within a slice."""
+    """A word is stored without a wake: the sleeper checks again within a slice."""
     ring = new_ring(BYTES, slots=4)
     consumer = sit(crew, ring, reader, "consumer")
     producer = sit(crew, ring, writer, "producer")
@@ -96,7 +96,7 @@ def test_row_07_killed_with_a_full_ring_in_hand(crew, new_ring, figure, writer, 
 
 @every_lang
 def test_row_13_stopped_is_not_dead(crew, new_ring, figure, soak, lang):
-    """SIGSTOP: nobody takes its slot, and it goes on where it was."""
+    """SIGSTOP: its slot is not taken, and it goes on where it was."""
     seconds = min(0.3 * soak, 10.0)
     ring = new_ring(BYTES, slots=3, producers=2, consumers=2)
     producer, consumer = sit(crew, ring, "go", "producer"), sit(crew, ring, lang, "consumer")

@@ -1,4 +1,4 @@
-"""Row 30: message numbers near the limits of what holds them."""
+"""Row 30: message numbers near the limits of their fields."""
 
 from __future__ import annotations
 

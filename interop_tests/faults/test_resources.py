@@ -1,4 +1,4 @@
-"""Rows 8, 18, 19, 32: too little memory, and what is left behind."""
+"""Rows 8, 18, 19, 32: too little memory, and leftovers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def small(tmp_path):
 
 @every_maker
 def test_row_18_a_full_tmpfs(small, peer_in, figure, lang):
-    """An error with both sizes, at once, and no SIGBUS later; what is there goes on."""
+    """An error with both sizes, at once, and no SIGBUS later; existing rings go on."""
     peer = peer_in(lang, small)
     peer.must("create fits " + recipe(65536, 4))
     refusal = peer_in(lang, small).ask("create large " + recipe(65536, 32))

@@ -1,9 +1,9 @@
-"""Rows 5, 6 and 11: a participant is killed behind every single store to the segment.
+"""Rows 5, 6 and 11: a participant is killed after every single store to the segment.
 
 stepper.c runs one operation of a Go or C participant instruction by instruction and kills
-it behind the k-th store, for k = 0, 1, .. until the operation has no more. Somebody of the
+it after the k-th store, for k = 0, 1, .. until the operation has no more. A participant of the
 other language then takes its place. One ring serves all k of an operation, so that each
-death meets what the one before has left.
+death meets the leftovers of the one before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def stepper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Stage:
-    """A ring, who is on it, and the victim's language."""
+    """A ring, its participants, and the victim's language."""
 
     crew: object
     ring: Segment
@@ -61,7 +61,7 @@ class Stage:
         return done.returncode
 
     def join(self, role: str) -> Peer:
-        """Somebody of the other language takes a seat."""
+        """Let a participant of the other language take a seat."""
         peer = self.crew.get(OTHER[self.lang])
         peer.must(f"open {name_of(self.ring)}")
         peer.must(f"{role} {role}")
@@ -79,7 +79,7 @@ class Stage:
         return data
 
     def drain(self, consumer: Peer, last: bytes) -> list[bytes]:
-        """Everything up to the message last, and what was given back behind it."""
+        """Take all messages up to last, and those requeued after it."""
         got: list[bytes] = []
         while last not in got:
             message = consumer.must("read 1000")
@@ -113,7 +113,7 @@ every_native = pytest.mark.parametrize("lang", ["go", "c"])
 
 
 def each_death(stage: Stage, op: str, before: str = "", start: str = "mark"):
-    """Kill the victim behind its first store, its second one, .., and once not at all."""
+    """Kill the victim after its first store, its second one, .., and once not at all."""
     for k in range(60):
         finished = stage.victim(k, op, before, start) == FINISHED
         stage.deaths += not finished
@@ -123,7 +123,7 @@ def each_death(stage: Stage, op: str, before: str = "", start: str = "mark"):
     raise AssertionError(f"{op} never ends")
 
 
-#: what the operation needs before it; where it begins
+#: the steps before the operation; its first instruction
 PRODUCER_OPS = {
     "producer": ("producer w\nleave", "lock"),
     "write": ("producer w", "mark"),
@@ -198,7 +198,7 @@ def test_row_05_a_broadcast_consumer(new_stage, lang, op):
 @every_native
 @pytest.mark.parametrize("role", ["producer", "consumer"])
 def test_row_11_a_reaper(new_stage, lang, role):
-    """Somebody dies with a slot in hand; who repairs it is killed behind every store, too."""
+    """A participant dies while it holds a slot; its reaper is killed after every store, too."""
     stage = new_stage(lang, *RINGS["shared"])
     writer, reader = stage.join("producer"), stage.join("consumer")
 

@@ -34,7 +34,7 @@ def start(commands: list[str], parent: int) -> None:
 
 def main() -> None:
     replies = os.dup(1)
-    os.dup2(2, 1)  # what the peers answer is for people
+    os.dup2(2, 1)  # the peers' replies are for people
     parent = os.getpid()
     for line in sys.stdin:
         order = json.loads(line)

@@ -54,6 +54,6 @@ def test_no_races(races, shape):
 
 
 def test_a_race_would_be_seen(tmp_path):
-    """A payload that is written behind its commit."""
+    """A payload that is written after its commit."""
     program = build(tmp_path / "races", *RACES, "-DMISTAKE", "races.c")
     assert "WARNING: ThreadSanitizer: data race" in run(program, 0, 2000).stderr

@@ -19,7 +19,7 @@ class Cell:
 
     @property
     def open(self) -> bool:
-        """Whether somebody still owes what was claimed."""
+        """Report whether a claim is not reached yet."""
         return self.value != self.claimed
 
 

@@ -15,7 +15,7 @@ def gpu_programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str
 
 @pytest.fixture
 def gpu(gpu_programs: dict[str, list[str]]) -> Iterator[machine.Machine]:
-    """A machine for one test. What the emulated driver found wrong fails it."""
+    """A machine for one test. An error found by the emulated driver fails the test."""
     with machine.machine(gpu_programs) as m:
         yield m
         assert m.sabotaged or "UB:" not in m.log(), m.log()

@@ -19,7 +19,7 @@ PLACES: dict[int, np.ndarray] = {}
 
 
 def pattern(size: int, tag: int) -> np.ndarray:
-    """Bytes whose words say which message and which place they are of."""
+    """Return bytes with words that tell their message and their place in it."""
     words = size // 8
     if words not in PLACES:
         PLACES[words] = np.arange(words, dtype=np.uint64) * np.uint64(8)

@@ -1,4 +1,4 @@
-"""Device work of others that looks done before it is, so that nobody waits for it."""
+"""Marks device work of others as done before it is, so that no stream waits for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sabotage:
         self.queue = ring.mode == "queue"
 
     def forget(self, n: int) -> None:
-        """Forget what is claimed of the slot of message n."""
+        """Clear the claims on the slot of message n."""
         if not self.on:
             return
         slot = n % self.slots

@@ -1,7 +1,7 @@
 """A machine with a GPU for tests: the emulated driver with a state of its own, or hardware.
 
-``GORING_TEST_GPU=1`` asks for hardware; then the driver is the system's, and what only the
-emulated one can show is left out.
+``GORING_TEST_GPU=1`` asks for hardware; then the driver is the system's, and checks that need
+the emulated one are left out.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Machine:
         return path.read_text() if path.exists() else ""
 
     def counters(self, peer: Peer) -> dict[str, int]:
-        """What a process called, and how many bytes it copied; emulated only."""
+        """Return a process's calls and copied bytes; emulated only."""
         return double.counters(self.folder / "state", peer.pid)
 
     def end(self) -> None:
@@ -158,7 +158,7 @@ def machine(commands: dict[str, list[str]]) -> Iterator[Machine]:
 
 
 def eventually(what: Callable[[], bool], timeout: float) -> float:
-    """Seconds until what() holds."""
+    """Return the seconds until what() holds."""
     start = time.monotonic()
     while not what():
         assert time.monotonic() - start < timeout, f"not within {timeout} s"

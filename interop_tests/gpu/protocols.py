@@ -21,7 +21,7 @@ def call(name: str, *arguments: Any) -> None:
 
 
 class Buffer:
-    """Device memory with values in it; changes are for what its interface says."""
+    """Device memory with values in it; the keywords change its interface."""
 
     def __init__(self, values: np.ndarray, device: int = 0, **changes: Any) -> None:
         context, self.pointer, self.device = C.c_void_p(), C.c_uint64(), device
@@ -55,7 +55,7 @@ def stream() -> int:
 
 
 class Gate:
-    """A stream whose work waits until the gate is opened; its context becomes the current one."""
+    """A stream that waits until the gate is opened; its context becomes the current one."""
 
     def __init__(self) -> None:
         self.word = Buffer(np.zeros(1, np.uint64))
@@ -112,7 +112,7 @@ USED = b"used_dltensor"  # a name lives as long as its capsule
 
 
 class Imported:
-    """What an importer takes out of a capsule, until it calls the deleter."""
+    """The tensor that an importer takes from a capsule, until it calls the deleter."""
 
     def __init__(self, capsule: Any) -> None:
         old = api.PyCapsule_IsValid(capsule, b"dltensor")

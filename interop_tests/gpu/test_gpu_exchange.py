@@ -37,7 +37,7 @@ def test_messages_arrive_whole(gpu: Machine, parts, sync: str) -> None:
 @pytest.mark.parametrize("mode", ["broadcast", "overwrite"])
 @pytest.mark.parametrize("parts", PAIRS, ids="-".join)
 def test_every_mode(gpu: Machine, parts, mode: str) -> None:
-    """Of an overwrite ring that is never full: what is lost is not this test's affair."""
+    """The overwrite ring is never full here: losses are tested elsewhere."""
     slots = 512 if mode == "overwrite" else 8
     gpu.hold("frames", "--max-bytes", 1024, "--slots", slots, "--mode", mode)
     there, here = parts

@@ -1,4 +1,4 @@
-"""Anybody may be killed at any moment: nothing is wrong, nobody hangs."""
+"""Any participant may be killed at any moment: no message is wrong, no other hangs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from machine import HARDWARE, Machine, Peer, eventually
 from test_gpu_exchange import LANGUAGES, verdict
 
 #: No wait that a death causes may last longer, seconds. Nothing here is faster than the grace of
-#: 100 ms after which a reaper completes what the dead one's device may still have been at.
+#: 100 ms after which a reaper completes claims that the dead one's device may still work on.
 PATIENCE = 1.0
 ROUNDS = 8
 SLOW = {} if HARDWARE else {"FAKECUDA_DELAY_US": "20000"}  # so that device work is under way
@@ -94,7 +94,7 @@ def test_a_dead_relay(gpu: Machine, cells: Cells, lang: str) -> None:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_owner_of_the_memory_dies(gpu: Machine, lang: str) -> None:
-    """What was published is drained, then everybody ends, and nobody joins."""
+    """Published messages are drained, then all participants end, and none can join."""
     holder = gpu.hold("frames", "--max-bytes", 8192, "--slots", 4)
     producer = gpu.start(lang, "produce", "frames", 0)
     consumer = gpu.start(lang, "consume", "frames", 0)
@@ -115,7 +115,7 @@ def test_the_owner_of_the_memory_dies(gpu: Machine, lang: str) -> None:
 
 
 def test_device_memory_comes_back(gpu: Machine) -> None:
-    """Killing everybody leaves nothing allocated on the device."""
+    """Killing all participants leaves nothing allocated on the device."""
     if HARDWARE:
         pytest.skip("others may use this device")
     gpu.environment["FAKECUDA_MEM_MB"] = "64"
@@ -127,5 +127,5 @@ def test_device_memory_comes_back(gpu: Machine) -> None:
         for peer in (holder, producer, consumer):
             peer.kill()
         (gpu.folder / "goring.frames").unlink()
-    # most of the device's memory: what the dead had is free
+    # most of the device's memory: that of the dead is free
     gpu.hold("large", "--max-bytes", 24 << 20, "--slots", 2)

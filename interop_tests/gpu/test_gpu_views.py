@@ -31,7 +31,7 @@ emulated = pytest.mark.skipif(machine.HARDWARE, reason="shown by the emulated dr
 
 @pytest.fixture
 def views() -> Iterator[machine.Machine]:
-    """A machine for one body. What the emulated driver found wrong fails it."""
+    """A machine for one body. An error found by the emulated driver fails it."""
     with machine.machine({"body": [sys.executable, str(HERE / "views.py")]}) as m:
         yield m
         assert "UB:" not in m.log(), m.log()

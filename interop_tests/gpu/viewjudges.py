@@ -38,7 +38,7 @@ def numba() -> None:
 
 
 def numba_source() -> None:
-    """What numba has on the device gets into the ring; no copy goes through the host."""
+    """An array that numba has on the device gets into the ring without a copy through the host."""
     from numba import cuda
 
     array = cuda.to_device(VALUES)
@@ -84,7 +84,7 @@ def core() -> None:
 
 
 def bytes_at(seen, stream) -> np.ndarray:
-    """What cuda-bindings copies from there."""
+    """Return the bytes that cuda-bindings copies from there."""
     from cuda.bindings import driver
 
     found = np.zeros(N, np.float32)

@@ -1,4 +1,4 @@
-"""What Python's views of GPU rings promise, each body in a process of its own: views.py NAME.
+"""The promises of Python's views of GPU rings, each body in a process of its own: views.py NAME.
 
 The driver is loaded once per process, and some bodies end with a process that can use it no more.
 """
@@ -61,7 +61,7 @@ def interface() -> None:
         message = frames.read(10)
         view = message.array
         found = check_interface(view, True)
-        assert found["stream"] == view.stream == of  # the payload is behind the gate
+        assert found["stream"] == view.stream == of  # the payload's copy waits for the gate
         gate.open()
         view.wait()
         assert check_interface(view, True)["stream"] is None
@@ -138,7 +138,7 @@ def deleters() -> None:
         del view
         first.delete()
         assert r.free == 3
-        del unused  # a capsule that nobody imported lets go by itself
+        del unused  # a capsule that was not imported releases by itself
         assert r.free == 3
         second.delete()
         assert r.free == 4
@@ -190,7 +190,7 @@ def leases() -> None:
 
 
 def iteration() -> None:
-    """As one of several consumers a view ends with the next step, unless somebody holds it."""
+    """As one of several consumers a view ends with the next step, unless it is referenced."""
     with ring(consumers=2) as r, r.producer() as out, r.consumer() as frames:
         for n in range(3):
             out.write(VALUES + np.float32(n))
@@ -216,7 +216,7 @@ def good(out: goring.Producer, frames: goring.Consumer) -> None:
 
 
 def wrong() -> None:
-    """Each says what it got, and leaves the ring as it was."""
+    """Each error names the argument, and leaves the ring as it was."""
     host_values = VALUES.astype(np.float64)
     buffer = protocols.Buffer
     cases: list[tuple[type[Exception], Any, tuple[str, ...]]] = [

@@ -66,7 +66,7 @@ check_table() {
 	return $bad
 }
 
-# What the search found: holds, assertion, deadlock, or why there is no answer.
+# Prints the verdict of a search: holds, assertion, deadlock, or why there is none.
 verdict_of() { # FOLDER STATUS
 	local out=$1/out
 	if grep -q 'max search depth too small' "$out"; then echo 'depth too small'

@@ -1,4 +1,4 @@
-"""What a side was asked to do."""
+"""The task of a side, from its arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STOP = 255  # in the first byte: the last message
 
 @dataclass(frozen=True)
 class Job:
-    """A task, the folder for its sockets, whose name is unique, and how goring waits."""
+    """A task, the folder for its sockets, which has a unique name, and goring's strategy."""
 
     task: str
     size: int
@@ -35,7 +35,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """For named segments: unique, and known to who cleans up."""
+        """A unique name for segments, which the clean-up knows."""
         return Path(self.folder).name
 
     @property

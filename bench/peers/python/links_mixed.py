@@ -1,7 +1,7 @@
 """Links that have a side in Go, too: each side is a process that was started for it.
 
 far(serve, ready) and near(ask) call the loop of peer.py with a function that sends and an
-iterator over what comes.
+iterator over the received messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from job import STOP, Job
 
 LARGEST = 8 << 20
-GATHER = 16 << 10  # bytes from which on a message is not copied to stand behind its length
+GATHER = 16 << 10  # bytes from which a message is not copied after its length
 PIPE = 1 << 20  # bytes that a pipe holds: the most by default
 
 
@@ -74,7 +74,7 @@ def arrays(inbox: Any, job: Job) -> Iterator[Any]:
 
 
 class Unix(Mixed):
-    """A Unix socket, messages behind their length."""
+    """A Unix socket: each message after its length."""
 
     def loop(self, connection: socket.socket, run: Any) -> None:
         with connection, connection.makefile("rb", 64 << 10) as source:
@@ -94,7 +94,7 @@ class Unix(Mixed):
 
 
 def framed(sink: int, size: int) -> Any:
-    """Send messages of that size behind their length; large ones are not copied to stand there."""
+    """Send messages of that size, each after its length; large ones without a copy."""
     head = struct.pack("<I", size)
 
     def send(message: Any) -> None:
@@ -113,7 +113,7 @@ def messages(source: Any) -> Iterator[bytes]:
 
 
 class Pipe(Mixed):
-    """A pair of named pipes, messages behind their length."""
+    """A pair of named pipes: each message after its length."""
 
     def loop(self, inbox: str, outbox: str, run: Any) -> None:
         with (
@@ -137,7 +137,8 @@ class Pipe(Mixed):
 class Zmq(Mixed):
     """PUSH and PULL over ipc.
 
-    Who has taken the last message says so: what is under way when its sender closes gets lost.
+    The receiver of the last message confirms it: messages in transit are lost when their sender
+    closes.
     """
 
     def loop(self, run: Any, ready: Any, *, far: bool) -> None:
@@ -212,7 +213,7 @@ class Grpc(Mixed):
     def near(self, ask: Any) -> None:
         import grpc
 
-        # gRPC takes from the iterator what it can hold: a bounded queue, as a program would have
+        # gRPC reads ahead from the iterator: a bounded queue, as a program would have
         outbox: queue.Queue[bytes | None] = queue.Queue(self.job.slots)
         with grpc.insecure_channel(f"unix:{self.job.socket}", options=self.OPTIONS) as channel:
             talk = channel.stream_stream("/bench.Peer/talk")

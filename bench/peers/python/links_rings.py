@@ -1,8 +1,8 @@
-"""Rings of others in shared memory, and three rings written by hand as people write them.
+"""Other libraries' rings in shared memory, and three rings of the usual kinds written by hand.
 
 A link carries messages one way between two processes of Python. The near side makes it
-and hands it to the far one; each side calls sender() or receiver() once. Who polls yields
-the core between two looks.
+and hands it to the far one; each side calls sender() or receiver() once. A side that polls
+yields the core between two polls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ yield_core = os.sched_yield
 
 
 class Link:
-    """What the links have in common: a name, a size, and nothing to clean up."""
+    """The common part of the links: a name, a size, and nothing to clean up."""
 
     loses = False  # messages, also the last one
 
@@ -34,21 +34,21 @@ class Link:
         self.make(spawn)
 
     def make(self, spawn: Any) -> None:
-        """Make what the far side will find."""
+        """Make the segments that the far side opens."""
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"open": None}
 
     def detach(self) -> None:
-        """Let go of what sender() or receiver() opened."""
+        """Close the segments that sender() or receiver() opened."""
         self.open = None
 
     def destroy(self) -> None:
-        """Remove what make() made."""
+        """Remove the segments that make() made."""
 
 
 class Segment(Link):
-    """A link over one shared_memory segment with a row for each slot behind a header."""
+    """A link over one shared_memory segment: a header, then a row for each slot."""
 
     HEADER = 4096
 
@@ -73,7 +73,7 @@ class Segment(Link):
 
 
 class ShmRingBuffer(Link):
-    """The library whose users goring wants to have."""
+    """The library that goring.compat replaces."""
 
     def ring(self, create: bool) -> Any:
         from ring_buffer.numpy.numpy_shm_ring_buffer import NumpyShmRingBuffer
@@ -164,7 +164,7 @@ class Iceoryx2(Link):
 
 
 class GlobalBuffer(Link):
-    """Its writer waits for nobody: what it overwrites unread is lost, and not counted."""
+    """Its writer never waits: messages that it overwrites unread are lost, and not counted."""
 
     loses = True
 
@@ -293,7 +293,7 @@ class Semaphores(Segment):
 class FlagBytes(Segment):
     """The pattern of vLLM's shm_broadcast, written anew: flag bytes, pickle, a lock as fence."""
 
-    PICKLE = 512  # what pickle adds to the bytes, at most
+    PICKLE = 512  # the most that pickle adds to the bytes
 
     def bytes(self) -> int:
         return self.HEADER + self.slots * (self.size + self.PICKLE)

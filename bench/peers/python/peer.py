@@ -1,4 +1,4 @@
-"""One side of a measurement, or both: see ../go/main.go for the tasks and what is printed.
+"""One side of a measurement, or both: see ../go/main.go for the tasks and the output.
 
     python peer.py LINK TASK BYTES MILLISECONDS near|far|both FOLDER
 
@@ -32,7 +32,7 @@ def report(**figures: float) -> None:
 
 
 def sources(size: int) -> list[np.ndarray]:
-    """Messages to send in turn: real bytes, whose first and last are equal."""
+    """Return the messages to send in turn, each with equal first and last bytes."""
     return [np.full(size, k, "u1") for k in range(8)]
 
 
@@ -47,7 +47,7 @@ def ask(job: Job, send: Send, messages: Messages) -> None:
 
 
 def flow(job: Job, send: Send) -> None:
-    every = max(8, min(1024, (1 << 20) // job.size))  # messages between two looks at the clock
+    every = max(8, min(1024, (1 << 20) // job.size))  # messages between two readings of the clock
     src = sources(job.size) * (every // 8)
     if job.batch:  # as a program that makes them at a time would hold them
         src = [np.stack((sources(job.size) * 4)[: job.batch])] * max(1, every // job.batch)
@@ -100,7 +100,7 @@ def answer(job: Job, send: Send, messages: Messages) -> None:
 
 
 def take_arrays(messages: Messages) -> int:
-    """Look at both ends of each: item() is the quickest way to a byte as an int."""
+    """Check both ends of each: item() is the quickest way to a byte as an int."""
     count = 0
     for view in messages:
         head = view.item(0)
