@@ -2,6 +2,8 @@ package layout
 
 import (
 	"fmt"
+
+	"example.com/goring/internal/enum"
 )
 
 // Memory says where the payloads of a GPU ring are.
@@ -14,17 +16,15 @@ const (
 	MemoryHost Memory = 3 // the segment itself, pinned by each process
 )
 
-// String is device, device (VMM) or pinned host.
-func (m Memory) String() string {
-	switch m {
-	case MemoryIPC:
-		return "device"
-	case MemoryVMM:
-		return "device (VMM)"
-	case MemoryHost:
-		return "pinned host"
-	}
-	return fmt.Sprintf("Memory(%d)", uint32(m))
+var memoryNames = []string{MemoryIPC: "device", MemoryVMM: "device-vmm", MemoryHost: "host"}
+
+// String returns device, device-vmm or host.
+func (m Memory) String() string { return enum.Name("Memory", memoryNames, uint8(m)) }
+
+// ParseMemory is the inverse of [Memory.String]. It fails with ErrSchema.
+func ParseMemory(s string) (Memory, error) {
+	i, err := enum.Parse("memory", memoryNames, s, ErrSchema)
+	return Memory(i), err
 }
 
 // Sync says how the participants of a GPU ring wait for each other's device work.
@@ -36,15 +36,20 @@ const (
 	SyncTimeline             // streams wait for cells in the segment
 )
 
-// String is host or timeline.
-func (s Sync) String() string {
-	switch s {
-	case SyncHost:
-		return "host"
-	case SyncTimeline:
-		return "timeline"
-	}
-	return fmt.Sprintf("Sync(%d)", uint32(s))
+var syncNames = []string{SyncHost: "host", SyncTimeline: "timeline"}
+
+// String returns host or timeline.
+func (s Sync) String() string { return enum.Name("Sync", syncNames, uint8(s)) }
+
+// ParseSync is the inverse of [Sync.String]. It fails with ErrSchema.
+func ParseSync(s string) (Sync, error) {
+	i, err := enum.Parse("sync", syncNames, s, ErrSchema)
+	return Sync(i), err
+}
+
+// DeviceUUID returns a device's UUID as nvidia-smi and CUDA_VISIBLE_DEVICES write it.
+func DeviceUUID(u [16]byte) string {
+	return fmt.Sprintf("GPU-%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
 // GPUBlock is the immutable part of what a GPU ring has beside other rings.

@@ -41,7 +41,7 @@ func TestGPURingRoundTrip(t *testing.T) {
 
 func TestGPUPlansThatCannotBe(t *testing.T) {
 	for value, change := range map[string]func(p *Plan){
-		"memory is device (VMM)":   func(p *Plan) { p.Memory = MemoryVMM },
+		"memory is device-vmm":     func(p *Plan) { p.Memory = MemoryVMM },
 		"memory is Memory(9)":      func(p *Plan) { p.Memory = 9 },
 		"placement is inline, wan": func(p *Plan) { p.Placement = PlaceInline },
 	} {
@@ -179,7 +179,7 @@ func TestGPUBlocksThatDoNotFit(t *testing.T) {
 
 func TestGPUNames(t *testing.T) {
 	for got, want := range map[string]string{
-		MemoryIPC.String(): "device", MemoryVMM.String(): "device (VMM)", MemoryHost.String(): "pinned host", Memory(0).String(): "Memory(0)",
+		MemoryIPC.String(): "device", MemoryVMM.String(): "device-vmm", MemoryHost.String(): "host", Memory(0).String(): "Memory(0)",
 		SyncHost.String(): "host", SyncTimeline.String(): "timeline", Sync(5).String(): "Sync(5)",
 	} {
 		if got != want {
@@ -218,4 +218,11 @@ func FuzzGPUBlock(f *testing.F) {
 			t.Fatalf("% x is written as % x", b, again)
 		}
 	})
+}
+
+func TestDeviceUUID(t *testing.T) {
+	u := [16]byte{0xc0, 0xc7, 0xce, 0xd5, 0xdc, 0xe3, 0xea, 0xf1, 0xf8, 0xff, 6, 0xd, 0x14, 0x1b, 0x22, 0x29}
+	if got := DeviceUUID(u); got != "GPU-c0c7ced5-dce3-eaf1-f8ff-060d141b2229" {
+		t.Error(got)
+	}
 }

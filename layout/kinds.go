@@ -1,6 +1,6 @@
 package layout
 
-import "fmt"
+import "example.com/goring/internal/enum"
 
 // Kind is what a ring's payloads are.
 type Kind uint8
@@ -29,35 +29,19 @@ var (
 )
 
 // String is the kind's name in the info block.
-func (k Kind) String() string { return nameOf("kind", kindNames, uint8(k)) }
+func (k Kind) String() string { return enum.Name("kind", kindNames, uint8(k)) }
 
 // String is the mode's name.
-func (m Mode) String() string { return nameOf("mode", modeNames, uint8(m)) }
+func (m Mode) String() string { return enum.Name("mode", modeNames, uint8(m)) }
 
 // ParseKind is the inverse of Kind.String.
 func ParseKind(s string) (Kind, error) {
-	i, err := parseName("kind", kindNames, s)
+	i, err := enum.Parse("kind", kindNames, s, ErrSchema)
 	return Kind(i), err
 }
 
 // ParseMode is the inverse of Mode.String.
 func ParseMode(s string) (Mode, error) {
-	i, err := parseName("mode", modeNames, s)
+	i, err := enum.Parse("mode", modeNames, s, ErrSchema)
 	return Mode(i), err
-}
-
-func nameOf(what string, names []string, i uint8) string {
-	if int(i) < len(names) && names[i] != "" {
-		return names[i]
-	}
-	return fmt.Sprintf("%s(%d)", what, i)
-}
-
-func parseName(what string, names []string, s string) (uint8, error) {
-	for i, n := range names {
-		if n == s && n != "" {
-			return uint8(i), nil
-		}
-	}
-	return 0, fmt.Errorf("%s %q is none of %v: %w", what, s, names[1:], ErrSchema)
 }

@@ -105,7 +105,7 @@ func (p Plan) check() error {
 	case p.Timestamps > Off:
 		return bad("timestamps", p.Timestamps, "SwitchAuto, On or Off")
 	case p.Memory != 0 && p.Memory != MemoryIPC && p.Memory != MemoryHost:
-		return bad("memory", p.Memory, "device or pinned host")
+		return bad("memory", p.Memory, "device or host")
 	case p.Memory != 0 && p.Placement == PlaceInline:
 		return bad("placement", "inline", "separate on a ring for a GPU")
 	}
