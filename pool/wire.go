@@ -7,51 +7,47 @@ import (
 	"strings"
 
 	"example.com/goring/goring"
+	"example.com/goring/internal/enum"
 	"example.com/goring/layout"
 )
 
-// What a pool and its workers say to each other; the other half is goring.worker.
+// This file is the protocol between a pool and its workers; the other half is goring.worker.
 //
-// A worker gets the request ring, the result ring and the writing end of a pipe as
-// descriptors 3, 4 and 5. On the pipe it says in one line of JSON that it is ready, or
-// why it cannot be. A result carries its request's tag, and as metadata a list of its
-// kind, the worker's index and the microseconds spent in the function.
-
-const (
-	fdRequests = 3 + iota // in the order of exec.Cmd.ExtraFiles
-	fdResults
-	fdStatus
-)
+// A worker gets the request ring, the result ring and the writing end of a pipe as descriptors
+// of the numbers in package layout. On the pipe it writes one line of JSON: that it is ready, or
+// why it cannot be. A result carries its request's tag, and as metadata a list of its kind, the
+// worker's index and the microseconds spent in the function.
 
 const resultMeta = 64 // room for a result's metadata, bytes
 
-// Kind says what a result is.
+// firstExtra is the descriptor of the first of exec.Cmd.ExtraFiles.
+const firstExtra = 3
+
+// Kind is the type of a result.
 type Kind uint8
 
 const (
 	// KindArray is an ndarray: dtype, shape and C-contiguous elements.
-	KindArray Kind = iota
+	KindArray Kind = layout.ResultArray
 	// KindBytes is bytes, as they are.
-	KindBytes
+	KindBytes Kind = layout.ResultBytes
 	// KindValue is anything else that msgpack carries: None, numbers, text, lists, dicts.
-	KindValue
-	kindError
-	kindPoison
+	KindValue Kind = layout.ResultValue
+
+	kindError  Kind = layout.ResultError
+	kindPoison Kind = layout.ResultPoison
 )
 
-var kindNames = [...]string{"array", "bytes", "value", "error", "poison"}
-
-// String is the kind's name.
-func (k Kind) String() string {
-	if int(k) < len(kindNames) {
-		return kindNames[k]
-	}
-	return fmt.Sprintf("Kind(%d)", uint8(k))
+var kindNames = []string{
+	KindArray: "array", KindBytes: "bytes", KindValue: "value", kindError: "error", kindPoison: "poison",
 }
+
+// String returns the kind's name.
+func (k Kind) String() string { return enum.Name("Kind", kindNames, uint8(k)) }
 
 func resultSchema(size int) layout.Schema { return layout.Tensor(size) }
 
-// options is what a worker is told on its command line.
+// options are the worker's options on its command line.
 type options struct {
 	Name        string  `json:"name"`
 	Index       int     `json:"index"`
@@ -67,7 +63,7 @@ func (o options) String() string {
 	return string(b)
 }
 
-// status is the one line that a worker says on its pipe.
+// status is the one line that a worker writes on its pipe.
 type status struct {
 	Ready *struct {
 		PID      int `json:"pid"`
@@ -78,7 +74,7 @@ type status struct {
 	Error *StartError `json:"error"`
 }
 
-// readStatus reads that line; io.EOF when the worker ended without one.
+// readStatus returns that line, or io.EOF when the worker ended without one.
 func readStatus(r io.Reader) (s status, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 	if err != nil {
@@ -103,7 +99,7 @@ type reply struct {
 	micros uint64
 }
 
-// readReply reads a result's metadata: three small numbers in a list. The general
+// readReply returns a result's metadata, three small numbers in a list. The general
 // decoder would cost as much as the rest of the collector together.
 func readReply(m goring.Message) (r reply, err error) {
 	b := m.RawMeta()
@@ -120,7 +116,7 @@ func readReply(m goring.Message) (r reply, err error) {
 	return reply{kind: Kind(n[0]), worker: int(min(n[1], mostWorkers)), micros: n[2]}, nil
 }
 
-// readUint reads one unsigned msgpack integer.
+// readUint returns the unsigned msgpack integer that b begins with, and the bytes after it.
 func readUint(b []byte) (n uint64, rest []byte, err error) {
 	size := 0
 	switch {

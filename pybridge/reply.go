@@ -11,57 +11,76 @@ import (
 	"example.com/goring/layout"
 )
 
-// answer is what every function replies: a value, or the code of an error and its
-// text, and with the code cuda the driver's own as the value. Python turns codes into
-// exceptions.
+// answer is the reply of every function: a value, or the code of an error and its text, and
+// with layout.CodeCUDA the driver's own code as the value. Python turns codes into exceptions.
 type answer struct {
-	Value any    `json:"value"`
-	Code  string `json:"code"`
-	Text  string `json:"text"`
+	Value any              `json:"value"`
+	Code  layout.ErrorCode `json:"code"`
+	Text  string           `json:"text"`
 }
 
-// codes name the errors that have an exception of their own, the first match wins.
+// codes are the errors that have an exception of their own. The first that matches counts.
 var codes = []struct {
 	err  error
-	code string
+	code layout.ErrorCode
 }{
-	{goring.ErrExist, "exists"}, {goring.ErrNotExist, "not-found"}, {os.ErrClosed, "closed"},
-	{goring.ErrShutdown, "closed"}, {goring.ErrBusy, "busy"}, {goring.ErrNoSpace, "no-space"},
-	{goring.ErrCUDAUnavailable, "cuda-unavailable"}, {goring.ErrWrongDevice, "wrong-device"},
-	{goring.ErrExporterGone, "gone"}, {goring.ErrVoided, "voided"}, {goring.ErrForked, "forked"},
-	{goring.ErrName, "name"}, {goring.ErrOption, "value"}, {layout.ErrPlan, "value"},
-	{goring.ErrInfo, "corrupt"}, {goring.ErrSchema, "schema"}, {layout.ErrSchema, "schema"},
-	{goring.ErrFileType, "unsafe"}, {goring.ErrOwner, "unsafe"}, {goring.ErrMode, "unsafe"}, {goring.ErrUnsealed, "unsafe"}, {os.ErrPermission, "unsafe"},
-	{goring.ErrVersion, "version"}, {goring.ErrFeature, "version"}, {goring.ErrByteOrder, "version"},
-	{goring.ErrForeign, "corrupt"}, {goring.ErrTruncated, "corrupt"}, {goring.ErrChecksum, "corrupt"},
-	{goring.ErrGeometry, "corrupt"}, {goring.ErrUnsupported, "unsupported"},
+	{goring.ErrExist, layout.CodeExists},
+	{goring.ErrNotExist, layout.CodeNotFound},
+	{os.ErrClosed, layout.CodeClosed},
+	{goring.ErrShutdown, layout.CodeEnded},
+	{goring.ErrBusy, layout.CodeBusy},
+	{goring.ErrNoSpace, layout.CodeNoSpace},
+	{goring.ErrCUDAUnavailable, layout.CodeCUDAUnavailable},
+	{goring.ErrWrongDevice, layout.CodeWrongDevice},
+	{goring.ErrExporterGone, layout.CodeGone},
+	{goring.ErrVoided, layout.CodeVoided},
+	{goring.ErrForked, layout.CodeForked},
+	{goring.ErrName, layout.CodeName},
+	{goring.ErrOption, layout.CodeValue},
+	{layout.ErrPlan, layout.CodeValue},
+	{goring.ErrInfo, layout.CodeCorrupt},
+	{goring.ErrSchema, layout.CodeSchema},
+	{layout.ErrSchema, layout.CodeSchema},
+	{goring.ErrFileType, layout.CodeUnsafe},
+	{goring.ErrOwner, layout.CodeUnsafe},
+	{goring.ErrMode, layout.CodeUnsafe},
+	{goring.ErrUnsealed, layout.CodeUnsafe},
+	{os.ErrPermission, layout.CodeUnsafe},
+	{goring.ErrVersion, layout.CodeVersion},
+	{goring.ErrFeature, layout.CodeVersion},
+	{goring.ErrByteOrder, layout.CodeVersion},
+	{goring.ErrForeign, layout.CodeCorrupt},
+	{goring.ErrTruncated, layout.CodeCorrupt},
+	{goring.ErrChecksum, layout.CodeCorrupt},
+	{goring.ErrGeometry, layout.CodeCorrupt},
+	{goring.ErrUnsupported, layout.CodeUnsupported},
 }
 
-func codeOf(err error) string {
+func codeOf(err error) layout.ErrorCode {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
 			return c.code
 		}
 	}
-	return "error"
+	return layout.CodeError
 }
 
-// refusal is the answer for an error.
+// refusal returns the answer for an error.
 func refusal(err error) answer {
 	a := answer{Code: codeOf(err), Text: err.Error()}
 	var driver *goring.CUDAError
-	if a.Code == "error" && errors.As(err, &driver) {
-		a.Code, a.Value = "cuda", map[string]any{"code": driver.Code, "name": driver.Name}
+	if a.Code == layout.CodeError && errors.As(err, &driver) {
+		a.Code, a.Value = layout.CodeCUDA, map[string]any{"code": driver.Code, "name": driver.Name}
 	}
 	return a
 }
 
-// reply runs f and is its answer as JSON. A panic, which would take the interpreter
-// down, becomes an error.
+// reply runs f and returns its answer as JSON. A panic, which would end the interpreter,
+// becomes an error.
 func reply(f func() (any, error)) (text string) {
 	defer func() {
 		if p := recover(); p != nil {
-			text = encode(answer{Code: "error", Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())})
+			text = encode(answer{Code: layout.CodeError, Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
 	v, err := f()

@@ -27,7 +27,11 @@ _MODES = {
     _layout.MODE_BROADCAST: "broadcast",
     _layout.MODE_OVERWRITE: "overwrite",
 }
-_STRATEGIES = {"adaptive": 0, "spin": 1, "park": 2}
+_STRATEGIES = {
+    "adaptive": _layout.STRATEGY_ADAPTIVE,
+    "spin": _layout.STRATEGY_SPIN,
+    "park": _layout.STRATEGY_PARK,
+}
 
 _P = TypeVar("_P")
 
