@@ -196,9 +196,7 @@ def consume(ring: goring.Ring, source: goring.Consumer, options: Any) -> tuple[s
             by_iteration(c, source)
         else:
             by_batches(c, source)
-    except goring.Closed as end:
-        if "shut down and empty" not in str(end):
-            raise
+    except goring.Ended:
         c.settle_all()
     c.seen.tofile(options["out"])
     return c.reply(), {m.seq: m for m in c.held}

@@ -68,8 +68,8 @@ def _load_data(library: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     names = (
-        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Held Lapped PeerDead "
-        "Unsupported CudaError WrongDevice ExporterGone Voided"
+        "Error Full Empty TooLarge SchemaError CorruptError ForkError Closed Ended Held Lapped "
+        "PeerDead Unsupported CudaError WrongDevice ExporterGone Voided"
     )
     module.configure(
         **{n: getattr(_errors, n) for n in names.split()},
@@ -110,7 +110,7 @@ def call(function: str, *args: Any) -> Any:
     """Call a function of the control plane; its error codes become exceptions."""
     library()
     reply = msgspec.json.decode(getattr(_control, f"pybridge_{function}")(*args))
-    if reply["code"] == "cuda":
+    if reply["code"] == _layout.CODE_CUDA:
         raise _errors.CudaError(reply["text"], **reply["value"])
     if reply["code"]:
         raise _errors.BY_CODE.get(reply["code"], _errors.Error)(reply["text"])

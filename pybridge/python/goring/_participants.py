@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import _load
-from ._errors import Closed
+from ._errors import Ended
 
 _load.library()
 
@@ -100,9 +100,7 @@ class Consumer(_fast.Consumer, _Participant):
         while True:
             try:
                 message = self.read() if timeout is None else self.read(timeout)
-            except Closed:
-                if self.closed:
-                    raise
+            except Ended:
                 return
             with message:
                 yield message
@@ -126,8 +124,6 @@ class Consumer(_fast.Consumer, _Participant):
         try:
             while (payload := self.try_next()) is None:
                 await self._waiter.until(self.wait)
-        except Closed:
-            if self.closed:
-                raise
+        except Ended:
             raise StopAsyncIteration from None
         return payload

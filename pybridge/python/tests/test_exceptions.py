@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import goring
+from goring import _layout
+from goring._errors import BY_CODE
 
 BASES = [
     (goring.Timeout, TimeoutError),
@@ -16,6 +18,7 @@ BASES = [
     (goring.BadValue, ValueError),
     (goring.BadName, goring.BadValue),
     (goring.Closed, ValueError),
+    (goring.Ended, goring.Closed),
     (goring.ForkError, RuntimeError),
     (goring.Held, BufferError),
     (goring.Lapped, goring.Error),
@@ -40,6 +43,11 @@ BASES = [
 def test_bases(error: type[goring.Error], base: type[Exception]) -> None:
     assert issubclass(error, base)
     assert issubclass(error, goring.Error)
+
+
+def test_every_code_of_the_control_plane_has_an_exception() -> None:
+    codes = {value for name, value in vars(_layout).items() if name.startswith("CODE_")}
+    assert codes == BY_CODE.keys() | {_layout.CODE_CUDA}
 
 
 def test_every_error_is_exported_and_under_error() -> None:

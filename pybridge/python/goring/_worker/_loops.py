@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _meta
-from .._errors import Closed, Empty
+from .._errors import Empty, Ended
 from ._answer import Answers
 from ._function import Function
 
@@ -73,7 +73,7 @@ class Session:
                 message = self.requests.read(_SLICE)
             except Empty:
                 continue
-            except Closed:
+            except Ended:
                 return None
             if message.redelivered < self.limits.attempts:
                 return message
@@ -124,7 +124,7 @@ class Session:
                 run = _Run(*self.requests.read_batch(size, _SLICE, headers=True))
             except Empty:
                 continue
-            except Closed:
+            except Ended:
                 return
             self._answer_batch(self._gathered(run, size))
 
@@ -137,7 +137,7 @@ class Session:
                 more = self.requests.read_batch(
                     size - count, max(limit - monotonic(), 0), headers=True
                 )
-            except (Empty, Closed):
+            except (Empty, Ended):
                 break
             runs.append(_Run(*more))
             count += len(runs[-1].headers)
@@ -198,7 +198,7 @@ class Session:
                 if message is None:
                     await loop.run_in_executor(None, self.requests.wait, _SLICE)
                     continue
-            except Closed:
+            except Ended:
                 break
             task = loop.create_task(self._answer_async(message))
             tasks.add(task)
