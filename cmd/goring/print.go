@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"example.com/goring/goring"
 	"example.com/goring/internal/doctor"
 )
 
@@ -23,7 +24,7 @@ func printList(w io.Writer, reports []doctor.Report) error {
 		}
 		g := r.Ring
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%s\n", r.Name, payload(g), g.Mode, g.Slots, size(g.Bytes),
-			seats(g, "producer", g.Producers), seats(g, "consumer", g.Consumers), g.Ready, since(g.Created))
+			seats(g, goring.RoleProducer, g.Producers), seats(g, goring.RoleConsumer, g.Consumers), g.Ready, since(g.Created))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -138,7 +139,7 @@ func payload(g *doctor.Ring) string {
 	return fmt.Sprintf("%s to %d B", g.Kind, g.SlotBytes)
 }
 
-func seats(g *doctor.Ring, role string, most int) string {
+func seats(g *doctor.Ring, role goring.Role, most int) string {
 	alive := 0
 	for _, p := range g.Participants {
 		if p.Role == role && p.Alive {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/goring/goring"
 )
 
 // slow is how long somebody may be quiet with a slot in hand before it is remarkable.
@@ -54,10 +56,10 @@ func (r *Report) judgeParticipant(p Participant) {
 			"goring doctor --reap "+r.Name+"; whoever waits on this ring does the same")
 	case p.Stopped:
 		r.add(Problem, "stopped", fmt.Sprintf("%s is stopped (SIGSTOP or a debugger)", p), fmt.Sprintf("kill -CONT %d", p.PID))
-	case p.Role == "producer" && len(p.Holds) > 0 && p.Quiet > slow:
+	case p.Role == goring.RoleProducer && len(p.Holds) > 0 && p.Quiet > slow:
 		r.add(Problem, "writing", fmt.Sprintf("%s has reserved %s and not committed, quiet for %s; what is behind waits", p, messages(p.Holds), age(p.Quiet)),
 			"look at that program: it must commit or abort")
-	case p.Role == "consumer" && len(p.Holds) > 0 && p.Quiet > slow:
+	case p.Role == goring.RoleConsumer && len(p.Holds) > 0 && p.Quiet > slow:
 		r.add(Note, "holding", fmt.Sprintf("%s holds %s, quiet for %s", p, messages(p.Holds), age(p.Quiet)),
 			"if it should be done by now, look at that program: it must release")
 	}
@@ -69,7 +71,7 @@ func (r *Report) judgeParticipant(p Participant) {
 // judgeFlow says who holds up whom.
 func (r *Report) judgeFlow() {
 	g := r.Ring
-	consumers := g.alive("consumer")
+	consumers := g.alive(goring.RoleConsumer)
 	switch {
 	case g.Mode == "overwrite" || g.abandoned():
 	case g.Free == 0 && len(consumers) == 0:
@@ -84,15 +86,15 @@ func (r *Report) judgeFlow() {
 	case g.Ready > 0 && len(consumers) == 0:
 		r.add(Note, "unread", waiting(g.Ready)+" and no consumer is attached", "start a consumer")
 	}
-	if g.Shutdown && len(g.alive("")) > 0 {
+	if g.Shutdown && len(g.alive()) > 0 {
 		r.add(Note, "shutdown", "it is shut down: producers are refused, consumers take what is there", "")
 	}
 }
 
-// alive are the living participants of a role, "": of both.
-func (g *Ring) alive(role string) (all []Participant) {
+// alive returns the living participants of the roles, of every role without one.
+func (g *Ring) alive(roles ...goring.Role) (all []Participant) {
 	for _, p := range g.Participants {
-		if p.Alive && (role == "" || p.Role == role) {
+		if p.Alive && (len(roles) == 0 || slices.Contains(roles, p.Role)) {
 			all = append(all, p)
 		}
 	}
@@ -100,7 +102,7 @@ func (g *Ring) alive(role string) (all []Participant) {
 }
 
 // abandoned reports whether nobody alive is attached, or holds its memory for others.
-func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 && !g.held() }
+func (g *Ring) abandoned() bool { return len(g.alive()) == 0 && !g.held() }
 
 // held reports whether somebody alive owns device memory of the ring.
 func (g *Ring) held() bool { return g.GPU != nil && g.GPU.Memory == "device" && !g.GPU.Gone }
