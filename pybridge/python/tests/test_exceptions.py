@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from goring._errors import BY_CODE
 
 import goring
 from goring import _layout
-from goring._errors import BY_CODE
 
 BASES = [
     (goring.Timeout, TimeoutError),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-import goring
 from goring._stats import Participant, Stats, read_stats
+
+import goring
 
 SEAT = {
     "seat": 2,

@@ -53,7 +53,11 @@ class Answers:
     def poison(self, tag: int, redelivered: int) -> None:
         """Give a request up that other workers died of."""
         text = f"{redelivered} workers died or hung with this request"
-        self._write(_bytes(_encode({"message": text})), meta=(_layout.RESULT_POISON, self._index, 0), tag=tag)
+        self._write(
+            _bytes(_encode({"message": text})),
+            meta=(_layout.RESULT_POISON, self._index, 0),
+            tag=tag,
+        )
 
     def _converted(self, value: Any) -> tuple[int, Any]:
         if isinstance(value, np.ndarray):
