@@ -19,7 +19,7 @@ import (
 )
 
 // Version is the version of this library.
-const Version = "0.1.0"
+const Version = layout.LibraryVersion
 
 const filePrefix = "goring."
 

@@ -3,6 +3,10 @@ package layout
 // The constants of this file are in no segment, but Go, C and Python must agree on them. Like
 // those of the layout they are written for C and Python by layout/gen.
 
+// LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+// here.
+const LibraryVersion = "0.1.0"
+
 // Wait strategies.
 const (
 	StrategyAdaptive = 0

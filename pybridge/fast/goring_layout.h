@@ -167,6 +167,10 @@
 #define GR_GPU_SYNC_HOST 0
 #define GR_GPU_SYNC_TIMELINE 1
 
+/* LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+ * here. */
+#define GR_LIBRARY_VERSION "0.1.0"
+
 /* Wait strategies. */
 #define GR_STRATEGY_ADAPTIVE 0
 #define GR_STRATEGY_SPIN 1

@@ -167,6 +167,10 @@ GPU_MEMORY_HOST: Final = 3
 GPU_SYNC_HOST: Final = 0
 GPU_SYNC_TIMELINE: Final = 1
 
+# LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+# here.
+LIBRARY_VERSION: Final = "0.1.0"
+
 # Wait strategies.
 STRATEGY_ADAPTIVE: Final = 0
 STRATEGY_SPIN: Final = 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from . import _check, _load, _meta, _passing, _schema
+from . import _check, _layout, _load, _meta, _passing, _schema
 from ._errors import BadValue, SchemaError
 from ._info import expect
 from ._ring import Ring, program
@@ -172,11 +172,9 @@ def _facts(user: dict[str, Any] | None) -> str:
 
 
 def _creator() -> dict[str, Any]:
-    from . import __version__
-
     return {
         "lang": "python",
-        "version": __version__,
+        "version": _layout.LIBRARY_VERSION,
         "program": program(),
         "host": os.uname().nodename,
         "pid": os.getpid(),
