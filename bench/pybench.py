@@ -58,7 +58,7 @@ def take_batch(inbox: goring.Consumer, count: int) -> None:
     try:
         while True:
             n += len(inbox.read_batch(256))
-    except goring.Closed:
+    except goring.Ended:
         assert n == count, (n, count)
 
 

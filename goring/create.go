@@ -15,7 +15,7 @@ import (
 )
 
 // Version is the version of this library.
-const Version = "0.1.0"
+const Version = layout.LibraryVersion
 
 // Create makes a ring that carries schema and attaches to it. It fails with
 // ErrExist when the name is taken and leaves nothing behind when it fails. The

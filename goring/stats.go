@@ -13,35 +13,35 @@ import (
 // Stats is one look at a ring. Peers run on while it is taken, so the counts are
 // each right at some instant, not all at the same.
 type Stats struct {
-	Slots     uint64
-	Published uint64 // numbers used up so far, aborted ones included
-	Released  uint64 // numbers before this one are all released; overwrite: overwritten
-	Ready     uint64 // messages waiting; broadcast: for the slowest consumer
-	Taken     uint64 // messages lent to one of several consumers
-	Writing   uint64 // slots reserved by one of several producers
-	Free      uint64 // slots that can be written without waiting
-	Shutdown  bool
+	Slots     uint64 `json:"slots"`
+	Published uint64 `json:"published"` // numbers used up so far, aborted ones included
+	Released  uint64 `json:"released"`  // numbers before this one are all released; overwrite: overwritten
+	Ready     uint64 `json:"ready"`     // messages waiting; broadcast: for the slowest consumer
+	Taken     uint64 `json:"taken"`     // messages lent to one of several consumers
+	Writing   uint64 `json:"writing"`   // slots reserved by one of several producers
+	Free      uint64 `json:"free"`      // slots that can be written without waiting
+	Shutdown  bool   `json:"shutdown"`
 
-	Participants []Participant
+	Participants []Participant `json:"participants"`
 }
 
 // Participant is one seat in use.
 type Participant struct {
-	Seat      int
-	Role      Role
-	Name      string
-	PID       int       // for people; a pid means nothing across containers
-	StartTime uint64    // of its process, clock ticks since boot as in /proc; 0 unknown
-	Joined    time.Time // when it took the seat
-	Alive     bool      // whether the kernel has its lock, right across containers and zombies
+	Seat      int       `json:"seat"`
+	Role      Role      `json:"role"`
+	Name      string    `json:"name"`
+	PID       int       `json:"pid"`        // for people; a pid means nothing across containers
+	StartTime uint64    `json:"start_time"` // of its process, clock ticks since boot as in /proc; 0 unknown
+	Joined    time.Time `json:"joined"`     // when it took the seat
+	Alive     bool      `json:"alive"`      // whether the kernel has its lock, right across containers and zombies
 	// Quiet is the time since the participant last joined, fell asleep or woke; 0 when unknown. A
 	// participant that spins, or never has to wait, is quiet, too.
-	Quiet time.Duration
+	Quiet time.Duration `json:"quiet_ns"`
 
-	Holds  []uint64 // numbers of the messages it is writing or has taken, where words say so
-	Cursor uint64   // broadcast modes, consumers: next number it will read
-	Lag    uint64   // broadcast modes, consumers: messages published and not read
-	Lost   uint64   // overwrite, consumers: messages it was too slow for
+	Holds  []uint64 `json:"holds"`  // numbers of the messages it is writing or has taken, where words say so
+	Cursor uint64   `json:"cursor"` // broadcast modes, consumers: next number it will read
+	Lag    uint64   `json:"lag"`    // broadcast modes, consumers: messages published and not read
+	Lost   uint64   `json:"lost"`   // overwrite, consumers: messages it was too slow for
 }
 
 // Stats loads every slot word once. It fails with os.ErrClosed after Close, and on a file system
@@ -103,4 +103,18 @@ func (p Participant) String() string {
 		state += ", this process"
 	}
 	return fmt.Sprintf("%s %d %q pid %d (%s)", p.Role, p.Seat, p.Name, p.PID, state)
+}
+
+// MarshalText returns the role's name, which is how JSON has it.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText sets the role to the one of that name. It fails with ErrOption.
+func (r *Role) UnmarshalText(name []byte) error {
+	for _, role := range []Role{RoleProducer, RoleConsumer} {
+		if role.String() == string(name) {
+			*r = role
+			return nil
+		}
+	}
+	return fmt.Errorf("role %q is neither producer nor consumer: %w", name, ErrOption)
 }

@@ -26,7 +26,7 @@ def make(ring: goring.Ring, out: goring.Producer, options: Any) -> str:
         number = first | n
         try:
             out.write(pystress.make_bytes(number, room), tag=pystress.mix(number))
-        except goring.Closed:
+        except goring.Ended:
             return f"sent={n}"
         made[0] = n = n + 1
 

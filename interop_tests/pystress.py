@@ -1,4 +1,4 @@
-"""The Python peer at full speed; stress.py describes produce and consume.
+"""The Python peer at full speed; what produce and consume do is in stress.py.
 
 Messages are those of gopeer/load.go. On rings of fixed items whole batches are made
 and verified by NumPy.
@@ -40,7 +40,7 @@ PATTERN = mix_all(np.arange(1 << 14, dtype=np.uint64)).tobytes()
 
 
 def make_bytes(number: int, room: int) -> bytes:
-    """Return the message of that number for slots of room bytes."""
+    """Message number of a ring whose slots hold room bytes."""
     h = mix(number)
     at = h >> 32 & 0xFFFF
     body = PATTERN[at : at + (h & 0xFFFFFFFF) % (room - HEAD.size + 1)]
@@ -120,7 +120,7 @@ def produce(ring: goring.Ring, out: goring.Producer, options: Any) -> str:
 
 
 class Consumption:
-    """The counts of the messages seen."""
+    """What has been seen, and how often."""
 
     def __init__(self, ring: goring.Ring, options: Any) -> None:
         self.producers, self.span = options.number("producers"), options.number("span")
@@ -165,8 +165,8 @@ class Consumption:
         self.disorder += n <= self.last[p]
         self.last[p] = n
 
-    def release(self, k: int) -> None:
-        """Count and release held message k, which must be unchanged."""
+    def settle(self, k: int) -> None:
+        """Count and release held message k; nobody may have touched it meanwhile."""
         m = self.held.pop(k)
         data = m.data
         number = int.from_bytes(data[:8], "little")
@@ -181,13 +181,13 @@ class Consumption:
         del data
         m.release()
 
-    def release_all(self) -> None:
+    def settle_all(self) -> None:
         while self.held:
-            self.release(0)
+            self.settle(0)
 
 
 def consume(ring: goring.Ring, source: goring.Consumer, options: Any) -> tuple[str, dict[int, Any]]:
-    """Return the reply and the messages still held, which leaving requeues."""
+    """The reply, and what is still held: leaving gives that back."""
     c = Consumption(ring, options)
     try:
         if c.items is None:
@@ -196,10 +196,8 @@ def consume(ring: goring.Ring, source: goring.Consumer, options: Any) -> tuple[s
             by_iteration(c, source)
         else:
             by_batches(c, source)
-    except goring.Closed as end:
-        if "shut down and empty" not in str(end):
-            raise
-        c.release_all()
+    except goring.Ended:
+        c.settle_all()
     c.seen.tofile(options["out"])
     return c.reply(), {m.seq: m for m in c.held}
 
@@ -223,7 +221,7 @@ def one_by_one(c: Consumption, source: goring.Consumer) -> None:
         except goring.Held:
             m = None
         if m is None:
-            c.release_all()  # the others may wait for the messages that this consumer holds
+            c.settle_all()  # whoever waits with a message in hand may be what the others wait for
             m = source.read(PATIENCE)
         number = int.from_bytes(m.data[:8], "little")
         c.order(number, m.redelivered)
@@ -235,4 +233,4 @@ def one_by_one(c: Consumption, source: goring.Consumer) -> None:
         c.held.append(m)
         del m
         if len(c.held) > c.hold:
-            c.release(c.got * 7 % len(c.held))
+            c.settle(c.got * 7 % len(c.held))

@@ -1,13 +1,15 @@
-// Package layout is the byte layout of a goring segment, version 1: offsets, the
+// Package layout implements the byte layout of a goring segment, version 1: offsets, the
 // superblock, slot and participant records, dtypes and schemas, and the msgpack of
 // the info block. It works on byte slices and makes no system calls. The law is
-// spec/LAYOUT.md; the constants here are the one place in code where its numbers
-// stand, and the C header and the Python constants are generated from them.
+// spec/LAYOUT.md; the constants here are the one place in code that states its numbers,
+// and the C header and the Python constants are generated from them. The comments of the
+// declarations are the titles in the generated files.
 package layout
 
 //go:generate go run ./gen
 
-// Version of the layout. A minor version keeps old readers right, a major one does not.
+// Version of the layout. Readers of an older minor version stay right, those of an older major
+// version do not.
 const (
 	Major = 1
 	Minor = 0
@@ -98,7 +100,7 @@ const (
 	SlotRedelivered = 15
 	SlotTimestamp   = 16
 	SlotTag         = 24
-	SlotTensor      = 32 // the descriptor, on tensor rings
+	SlotTensor      = 32 // offset of the descriptor, on tensor rings
 	TensorSize      = 80
 	TensorDType     = 0 // offsets inside the descriptor
 	TensorNDim      = 2
@@ -114,23 +116,23 @@ const (
 	StateTaken   = 3
 )
 
-// Liveness locks: byte LockBase+seat, and and beside it those of other duties.
+// Liveness locks: the byte at the base plus the seat's number, and bytes for other duties.
 const (
 	LockBase      = 1 << 62
-	LockImporters = 65533 // shared by those who have a GPU ring's memory open
-	LockExporter  = 65534 // of who owns it
+	LockImporters = 65533 // read lock of each process that has a GPU ring's memory open
+	LockExporter  = 65534 // write lock of the owner of a GPU ring's memory
 	LockAdmin     = 65535
 )
 
 // Feature and option bits.
 const (
 	IncompatCUDA     = 1 << 0
-	KnownIncompat    = IncompatCUDA // what this implementation can use
+	KnownIncompat    = IncompatCUDA // the features that this implementation has
 	KnownROCompat    = 0
 	OptionTimestamps = 1 << 0
 )
 
-// The GPU block, and the state and cells behind it.
+// The GPU block, and the state and cells after it.
 const (
 	GPUMagic     = 'G' | 'P'<<8 | 'U'<<16 | 'S'<<24
 	GPUVersion   = 1
@@ -151,10 +153,11 @@ const (
 	GPUOffCRC        = 508
 
 	GPUOffState = 512
-	GPUGone     = 1 // bits of the state: the memory's owner died or is closing,
-	GPUEarly    = 2 // and had not shut the ring down before
+	GPUGone     = 1 // bit of the state: the memory's owner died or is closing
+	GPUEarly    = 2 // bit of the state: it had not shut the ring down before
 
-	// GPUOffScratch is 64 bytes in which the creator tries whether streams write to such memory.
+	// GPUOffScratch is the offset of 64 bytes in which the creator tries whether streams can
+	// write to such memory.
 	GPUOffScratch = 576
 
 	GPUOffCells    = 640
@@ -164,11 +167,11 @@ const (
 	GPUCellVoided  = 16
 	GPUCellSeat    = 24
 
-	GPUAlign      = 256     // of the payload of a slot
-	GPUStride     = 512     // what new rings round it up to
-	GPUAllocation = 2 << 20 // of device allocations: nobody else's memory in the same block
+	GPUAlign      = 256     // alignment of a slot's payload
+	GPUStride     = 512     // alignment of payloads in new rings
+	GPUAllocation = 2 << 20 // unit of device allocations, so that no other memory is in the same block
 
-	// GPUGraceNS is how long what a dead process had enqueued may go on.
+	// GPUGraceNS is the time in which device work of a dead process may still finish.
 	GPUGraceNS = 100_000_000
 )
 
@@ -179,10 +182,10 @@ const (
 	MaxSlotBytes    = 1<<32 - 1
 	MaxMetaBytes    = 65520
 	MaxInfo         = 65536
-	MaxDepth        = 16 // of nested msgpack
+	MaxDepth        = 16 // levels of nested msgpack
 
-	// WaitSliceNS is how long a participant may sleep before it looks after dead peers. One
-	// that is to notice a death within that time sleeps half as long.
+	// WaitSliceNS is the longest sleep of a participant before it looks for dead peers. One
+	// that must notice a death within that time sleeps half as long.
 	WaitSliceNS = 100_000_000
 
 	maxTotal = 1 << 62

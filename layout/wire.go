@@ -1,8 +1,11 @@
 package layout
 
-import "slices"
+// The constants of this file are in no segment, but Go, C and Python must agree on them. Like
+// those of the layout they are written for C and Python by layout/gen.
 
-// Values that Go, C and Python share beside the segment: layout/gen writes them for C and Python.
+// LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+// here.
+const LibraryVersion = "0.1.0"
 
 // Wait strategies.
 const (
@@ -17,7 +20,7 @@ const (
 	RoleConsumer = 2
 )
 
-// Kinds of results of a pool's workers.
+// Kinds of results of a pool's workers, the first number of a result's metadata.
 const (
 	ResultArray  = 0
 	ResultBytes  = 1
@@ -26,17 +29,17 @@ const (
 	ResultPoison = 4
 )
 
-// Descriptors that a pool's worker inherits.
+// Descriptors that a pool's worker inherits: its two rings, and the pipe for its status line.
 const (
 	FDRequests = 3
 	FDResults  = 4
 	FDStatus   = 5
 )
 
-// ErrorCode names an error of the control plane for other languages.
+// ErrorCode names the exception that an error of the control plane becomes in Python.
 type ErrorCode string
 
-// The error codes.
+// Codes of the control plane's errors.
 const (
 	CodeExists          ErrorCode = "exists"
 	CodeNotFound        ErrorCode = "not-found"
@@ -59,12 +62,3 @@ const (
 	CodeForked          ErrorCode = "forked"
 	CodeError           ErrorCode = "error"
 )
-
-var errorCodes = []ErrorCode{
-	CodeExists, CodeNotFound, CodeClosed, CodeEnded, CodeBusy, CodeNoSpace, CodeName, CodeValue, CodeSchema,
-	CodeUnsafe, CodeVersion, CodeCorrupt, CodeUnsupported, CodeCUDA, CodeCUDAUnavailable, CodeWrongDevice,
-	CodeGone, CodeVoided, CodeForked, CodeError,
-}
-
-// ErrorCodes returns all error codes.
-func ErrorCodes() []ErrorCode { return slices.Clone(errorCodes) }

@@ -7,21 +7,19 @@ import (
 	"strings"
 
 	"example.com/goring/goring"
+	"example.com/goring/internal/enum"
 	"example.com/goring/layout"
 )
 
 // The protocol between a pool and its workers. The workers' side is goring.worker in Python.
 //
 // A worker inherits the request ring, the result ring and the writing end of a pipe as
-// descriptors 3, 4 and 5. It writes one line of JSON to the pipe: that it is ready, or why it
-// cannot start. A result carries the tag of its request, and as metadata a list of its kind, the
+// descriptors of the numbers in package layout. It writes one line of JSON to the pipe: that it
+// is ready, or why it cannot start. A result carries the tag of its request, and as metadata a list of its kind, the
 // worker's index and the microseconds spent in the function.
 
-const (
-	fdRequests = 3 + iota // in the order of exec.Cmd.ExtraFiles
-	fdResults
-	fdStatus
-)
+// firstExtra is the descriptor of the first of exec.Cmd.ExtraFiles.
+const firstExtra = 3
 
 const resultMeta = 64 // limit of a result's metadata in bytes
 
@@ -30,24 +28,22 @@ type Kind uint8
 
 const (
 	// KindArray is a NumPy array: dtype, shape and elements in C order.
-	KindArray Kind = iota
+	KindArray Kind = layout.ResultArray
 	// KindBytes is bytes.
-	KindBytes
+	KindBytes Kind = layout.ResultBytes
 	// KindValue is a value in msgpack: None, numbers, text, lists, dicts.
-	KindValue
-	kindError
-	kindPoison
+	KindValue Kind = layout.ResultValue
+
+	kindError  Kind = layout.ResultError
+	kindPoison Kind = layout.ResultPoison
 )
 
-var kindNames = [...]string{"array", "bytes", "value", "error", "poison"}
+var kindNames = []string{
+	KindArray: "array", KindBytes: "bytes", KindValue: "value", kindError: "error", kindPoison: "poison",
+}
 
 // String returns the kind's name.
-func (k Kind) String() string {
-	if int(k) < len(kindNames) {
-		return kindNames[k]
-	}
-	return fmt.Sprintf("Kind(%d)", uint8(k))
-}
+func (k Kind) String() string { return enum.Name("Kind", kindNames, uint8(k)) }
 
 // resultSchema returns the schema of the result ring.
 func resultSchema(size int) layout.Schema { return layout.Tensor(size) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example.com/goring/layout"
 )
 
 // worker is one of the pool's places for worker processes, which follow each other in it.
@@ -149,7 +151,9 @@ func (w *worker) spawn() (run *process, statusLine *os.File, err error) {
 	}.String())
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, printEnd, printEnd
-	cmd.ExtraFiles = []*os.File{fdRequests - 3: rings[0], fdResults - 3: rings[1], fdStatus - 3: statusEnd}
+	cmd.ExtraFiles = []*os.File{
+		layout.FDRequests - firstExtra: rings[0], layout.FDResults - firstExtra: rings[1], layout.FDStatus - firstExtra: statusEnd,
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keeps the terminal's signals from it
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err

@@ -106,9 +106,16 @@ func Shutdown(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Shutdown() })
 }
 
-// Stats is one look at a ring. Replies with goring.Stats.
+// Stats counts a ring's slots and looks at its seats. Replies with goring.Stats.
 func Stats(ring int64) string {
-	return with(ring, func(r *goring.Ring) (any, error) { return r.Stats() })
+	return with(ring, func(r *goring.Ring) (any, error) {
+		st, err := r.Stats()
+		st.Participants = append([]goring.Participant{}, st.Participants...) // JSON has lists, not null
+		for i, p := range st.Participants {
+			st.Participants[i].Holds = append([]uint64{}, p.Holds...)
+		}
+		return st, err
+	})
 }
 
 // Reap repairs what dead participants left. Replies with how many there were.

@@ -12,30 +12,49 @@ import (
 	"example.com/goring/layout"
 )
 
-// answer is what every function replies: a value, or the code of an error and its
-// text, and with the code cuda the driver's own as the value. Python turns codes into
-// exceptions.
+// answer is the reply of every function: a value, or the code of an error and its text, and
+// with layout.CodeCUDA the driver's own code as the value. Python turns codes into exceptions.
 type answer struct {
 	Value any              `json:"value"`
 	Code  layout.ErrorCode `json:"code"`
 	Text  string           `json:"text"`
 }
 
-// codes name the errors that have an exception of their own, the first match wins.
+// codes are the errors that have an exception of their own. The first that matches counts.
 var codes = []struct {
 	err  error
 	code layout.ErrorCode
 }{
-	{goring.ErrExist, layout.CodeExists}, {goring.ErrNotExist, layout.CodeNotFound}, {os.ErrClosed, layout.CodeClosed},
-	{goring.ErrShutdown, layout.CodeEnded}, {goring.ErrBusy, layout.CodeBusy}, {goring.ErrNoSpace, layout.CodeNoSpace},
-	{cuda.ErrUnavailable, layout.CodeCUDAUnavailable}, {cuda.ErrWrongDevice, layout.CodeWrongDevice},
-	{goring.ErrExporterGone, layout.CodeGone}, {cuda.ErrVoided, layout.CodeVoided}, {cuda.ErrForked, layout.CodeForked},
-	{goring.ErrName, layout.CodeName}, {goring.ErrOption, layout.CodeValue}, {layout.ErrPlan, layout.CodeValue},
-	{goring.ErrInfo, layout.CodeCorrupt}, {goring.ErrSchema, layout.CodeSchema}, {layout.ErrSchema, layout.CodeSchema},
-	{goring.ErrFileType, layout.CodeUnsafe}, {goring.ErrOwner, layout.CodeUnsafe}, {goring.ErrMode, layout.CodeUnsafe}, {goring.ErrUnsealed, layout.CodeUnsafe}, {os.ErrPermission, layout.CodeUnsafe},
-	{goring.ErrVersion, layout.CodeVersion}, {goring.ErrFeature, layout.CodeVersion}, {goring.ErrByteOrder, layout.CodeVersion},
-	{goring.ErrForeign, layout.CodeCorrupt}, {goring.ErrTruncated, layout.CodeCorrupt}, {goring.ErrChecksum, layout.CodeCorrupt},
-	{goring.ErrGeometry, layout.CodeCorrupt}, {goring.ErrUnsupported, layout.CodeUnsupported},
+	{goring.ErrExist, layout.CodeExists},
+	{goring.ErrNotExist, layout.CodeNotFound},
+	{os.ErrClosed, layout.CodeClosed},
+	{goring.ErrShutdown, layout.CodeEnded},
+	{goring.ErrBusy, layout.CodeBusy},
+	{goring.ErrNoSpace, layout.CodeNoSpace},
+	{cuda.ErrUnavailable, layout.CodeCUDAUnavailable},
+	{cuda.ErrWrongDevice, layout.CodeWrongDevice},
+	{goring.ErrExporterGone, layout.CodeGone},
+	{cuda.ErrVoided, layout.CodeVoided},
+	{cuda.ErrForked, layout.CodeForked},
+	{goring.ErrName, layout.CodeName},
+	{goring.ErrOption, layout.CodeValue},
+	{layout.ErrPlan, layout.CodeValue},
+	{goring.ErrInfo, layout.CodeCorrupt},
+	{goring.ErrSchema, layout.CodeSchema},
+	{layout.ErrSchema, layout.CodeSchema},
+	{goring.ErrFileType, layout.CodeUnsafe},
+	{goring.ErrOwner, layout.CodeUnsafe},
+	{goring.ErrMode, layout.CodeUnsafe},
+	{goring.ErrUnsealed, layout.CodeUnsafe},
+	{os.ErrPermission, layout.CodeUnsafe},
+	{goring.ErrVersion, layout.CodeVersion},
+	{goring.ErrFeature, layout.CodeVersion},
+	{goring.ErrByteOrder, layout.CodeVersion},
+	{goring.ErrForeign, layout.CodeCorrupt},
+	{goring.ErrTruncated, layout.CodeCorrupt},
+	{goring.ErrChecksum, layout.CodeCorrupt},
+	{goring.ErrGeometry, layout.CodeCorrupt},
+	{goring.ErrUnsupported, layout.CodeUnsupported},
 }
 
 func codeOf(err error) layout.ErrorCode {
@@ -47,7 +66,7 @@ func codeOf(err error) layout.ErrorCode {
 	return layout.CodeError
 }
 
-// refusal is the answer for an error.
+// refusal returns the answer for an error.
 func refusal(err error) answer {
 	a := answer{Code: codeOf(err), Text: err.Error()}
 	var driver *cuda.Error
@@ -57,8 +76,8 @@ func refusal(err error) answer {
 	return a
 }
 
-// reply runs f and is its answer as JSON. A panic, which would take the interpreter
-// down, becomes an error.
+// reply runs f and returns its answer as JSON. A panic, which would end the interpreter,
+// becomes an error.
 func reply(f func() (any, error)) (text string) {
 	defer func() {
 		if p := recover(); p != nil {

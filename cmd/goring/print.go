@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/goring/cmd/goring/internal/doctor"
+	"example.com/goring/goring"
 )
 
 // printList prints a table with a line for each ring, then the errors of unusable files.
@@ -24,7 +25,7 @@ func printList(w io.Writer, reports []doctor.Report) error {
 		}
 		g := r.Ring
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%s\n", r.Name, payload(g), g.Mode, g.Slots, size(g.Bytes),
-			seats(g, "producer", g.Producers), seats(g, "consumer", g.Consumers), g.Ready, since(g.Created))
+			seats(g, goring.RoleProducer, g.Producers), seats(g, goring.RoleConsumer, g.Consumers), g.Ready, since(g.Created))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -139,7 +140,7 @@ func payload(g *doctor.Ring) string {
 	return fmt.Sprintf("%s to %d B", g.Kind, g.SlotBytes)
 }
 
-func seats(g *doctor.Ring, role string, most int) string {
+func seats(g *doctor.Ring, role goring.Role, most int) string {
 	alive := 0
 	for _, p := range g.Participants {
 		if p.Role == role && p.Alive {

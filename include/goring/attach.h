@@ -1,4 +1,4 @@
-/* attach.h: opening, checking and mapping a ring (spec section 10). Nothing here is on a hot path. */
+/* attach.h: opening, checking and mapping a ring (spec section 10). Not on a hot path. */
 #ifndef GORING_ATTACH_H
 #define GORING_ATTACH_H
 #include "geometry.h"

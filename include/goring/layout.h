@@ -2,14 +2,15 @@
 #ifndef GORING_LAYOUT_H
 #define GORING_LAYOUT_H
 
-/* the first eight bytes of a segment */
-#define GR_MAGIC "\211\107\117\122\111\116\107\012"
-
-/* version */
+/* Version of the layout. Readers of an older minor version stay right, those of an older major
+ * version do not. */
 #define GR_MAJOR 1
 #define GR_MINOR 0
 
-/* superblock, immutable part */
+/* Magic begins every segment. */
+#define GR_MAGIC "\211\107\117\122\111\116\107\012"
+
+/* Sizes and offsets of the superblock's immutable part. */
 #define GR_SUPERBLOCK_SIZE 4096
 #define GR_IMMUTABLE_SIZE 256
 #define GR_OFF_MAGIC 0
@@ -43,7 +44,7 @@
 #define GR_OFF_OPTIONS 160
 #define GR_OFF_CRC 252
 
-/* superblock, mutable words */
+/* Offsets of the mutable words, each on 128 bytes of its own. */
 #define GR_OFF_DATA_EV 256
 #define GR_OFF_DATA_WAITING 384
 #define GR_OFF_ROOM_EV 512
@@ -54,7 +55,7 @@
 #define GR_OFF_HEAD 1152
 #define GR_OFF_SHUTDOWN 1280
 
-/* participant's entry */
+/* A participant's entry. */
 #define GR_PARTICIPANT_SIZE 128
 #define GR_PART_STATE 0
 #define GR_PART_EPOCH 4
@@ -71,7 +72,7 @@
 #define GR_PART_IN_USE 1
 #define GR_PART_DIED 1
 
-/* slot header */
+/* A slot's header. */
 #define GR_SLOT_HEADER_SIZE 32
 #define GR_SLOT_WORD 0
 #define GR_SLOT_LEN 8
@@ -87,22 +88,25 @@
 #define GR_TENSOR_SHAPE 16
 #define GR_MAX_DIMS 8
 
-/* states of the slot word */
+/* States of a slot word, lap<<8 | owner<<2 | state. */
 #define GR_FREE 0
 #define GR_WRITING 1
 #define GR_READY 2
 #define GR_TAKEN 3
 
-/* kinds and modes */
-#define GR_KIND_BYTES 1
-#define GR_KIND_ARRAY 2
-#define GR_KIND_STRUCT 3
-#define GR_KIND_TENSOR 4
-#define GR_MODE_QUEUE 1
-#define GR_MODE_BROADCAST 2
-#define GR_MODE_OVERWRITE 3
+/* Liveness locks: the byte at the base plus the seat's number, and bytes for other duties. */
+#define GR_LOCK_BASE 4611686018427387904ull
+#define GR_LOCK_IMPORTERS 65533
+#define GR_LOCK_EXPORTER 65534
+#define GR_LOCK_ADMIN 65535
 
-/* GPU block, state, cells */
+/* Feature and option bits. */
+#define GR_INCOMPAT_CUDA 1
+#define GR_KNOWN_INCOMPAT 1
+#define GR_KNOWN_RO_COMPAT 0
+#define GR_OPTION_TIMESTAMPS 1
+
+/* The GPU block, and the state and cells after it. */
 #define GR_GPU_MAGIC 1398100039
 #define GR_GPU_VERSION 1
 #define GR_GPU_SIZE 512
@@ -116,6 +120,7 @@
 #define GR_GPU_OFF_DRIVER 56
 #define GR_GPU_OFF_EXPORTER_PID 60
 #define GR_GPU_OFF_HANDLE 64
+#define GR_GPU_HANDLE_SIZE 64
 #define GR_GPU_OFF_SOCKET 128
 #define GR_GPU_OFF_CRC 508
 #define GR_GPU_OFF_STATE 512
@@ -129,22 +134,11 @@
 #define GR_GPU_CELL_VOIDED 16
 #define GR_GPU_CELL_SEAT 24
 #define GR_GPU_ALIGN 256
+#define GR_GPU_STRIDE 512
+#define GR_GPU_ALLOCATION 2097152
 #define GR_GPU_GRACE_NS 100000000
-#define GR_GPU_MEMORY_IPC 1
-#define GR_GPU_MEMORY_VMM 2
-#define GR_GPU_MEMORY_HOST 3
-#define GR_GPU_SYNC_HOST 0
-#define GR_GPU_SYNC_TIMELINE 1
 
-/* features, options, locks, limits */
-#define GR_INCOMPAT_CUDA 1
-#define GR_KNOWN_INCOMPAT 1
-#define GR_KNOWN_RO_COMPAT 0
-#define GR_OPTION_TIMESTAMPS 1
-#define GR_LOCK_BASE 4611686018427387904ull
-#define GR_LOCK_ADMIN 65535
-#define GR_LOCK_IMPORTERS 65533
-#define GR_LOCK_EXPORTER 65534
+/* Limits. */
 #define GR_MAX_PARTICIPANTS 63
 #define GR_MAX_SLOTS 2147483648ull
 #define GR_MAX_SLOT_BYTES 4294967295ull
@@ -153,22 +147,72 @@
 #define GR_MAX_DEPTH 16
 #define GR_WAIT_SLICE_NS 100000000
 
-/* wait strategies and roles */
+/* The kinds of payload. */
+#define GR_KIND_BYTES 1
+#define GR_KIND_ARRAY 2
+#define GR_KIND_STRUCT 3
+#define GR_KIND_TENSOR 4
+
+/* The modes. */
+#define GR_MODE_QUEUE 1
+#define GR_MODE_BROADCAST 2
+#define GR_MODE_OVERWRITE 3
+
+/* The kinds of memory. */
+#define GR_GPU_MEMORY_IPC 1
+#define GR_GPU_MEMORY_VMM 2
+#define GR_GPU_MEMORY_HOST 3
+
+/* The kinds of synchronisation. */
+#define GR_GPU_SYNC_HOST 0
+#define GR_GPU_SYNC_TIMELINE 1
+
+/* LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+ * here. */
+#define GR_LIBRARY_VERSION "0.1.0"
+
+/* Wait strategies. */
 #define GR_STRATEGY_ADAPTIVE 0
 #define GR_STRATEGY_SPIN 1
 #define GR_STRATEGY_PARK 2
+
+/* Roles of participants. */
 #define GR_ROLE_PRODUCER 1
 #define GR_ROLE_CONSUMER 2
 
-/* results of a pool, and the descriptors of its workers */
+/* Kinds of results of a pool's workers, the first number of a result's metadata. */
 #define GR_RESULT_ARRAY 0
 #define GR_RESULT_BYTES 1
 #define GR_RESULT_VALUE 2
 #define GR_RESULT_ERROR 3
 #define GR_RESULT_POISON 4
+
+/* Descriptors that a pool's worker inherits: its two rings, and the pipe for its status line. */
 #define GR_FD_REQUESTS 3
 #define GR_FD_RESULTS 4
 #define GR_FD_STATUS 5
+
+/* Codes of the control plane's errors. */
+#define GR_CODE_EXISTS "exists"
+#define GR_CODE_NOT_FOUND "not-found"
+#define GR_CODE_CLOSED "closed"
+#define GR_CODE_ENDED "ended"
+#define GR_CODE_BUSY "busy"
+#define GR_CODE_NO_SPACE "no-space"
+#define GR_CODE_NAME "name"
+#define GR_CODE_VALUE "value"
+#define GR_CODE_SCHEMA "schema"
+#define GR_CODE_UNSAFE "unsafe"
+#define GR_CODE_VERSION "version"
+#define GR_CODE_CORRUPT "corrupt"
+#define GR_CODE_UNSUPPORTED "unsupported"
+#define GR_CODE_CUDA "cuda"
+#define GR_CODE_CUDA_UNAVAILABLE "cuda-unavailable"
+#define GR_CODE_WRONG_DEVICE "wrong-device"
+#define GR_CODE_GONE "gone"
+#define GR_CODE_VOIDED "voided"
+#define GR_CODE_FORKED "forked"
+#define GR_CODE_ERROR "error"
 
 /* dtype codes of the tensor descriptor: X(code, name, bytes) */
 #define GR_DTYPES(X) \

@@ -32,7 +32,7 @@ var layers = map[string][]string{
 	"goring":           {"layout", "internal/config", "internal/ctxerr", "internal/enum", "internal/proto", "internal/shm"},
 	"internal/cudadrv": {"layout", "include/goring"},
 	"goring/cuda":      {"layout", "goring", "internal/config", "internal/cudadrv", "internal/proto", "internal/shm"},
-	"pool":             {"layout", "goring", "internal/ctxerr"},
+	"pool":             {"layout", "goring", "internal/ctxerr", "internal/enum"},
 
 	"pybridge":      {"layout", "goring", "goring/cuda", "pybridge/core"},
 	"pybridge/core": {"include/goring"},

@@ -76,7 +76,7 @@ def consume(ring: goring.Ring, count: int, sabotage: Sabotage) -> None:
                 if time.monotonic() - said > 0.05:
                     said = time.monotonic()
                     print("at", n, flush=True)
-        except (goring.Closed, goring.ExporterGone, KeyboardInterrupt):
+        except (goring.Ended, goring.ExporterGone, KeyboardInterrupt):
             pass
     print(n, "wrong", wrong, "void", void, flush=True)
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// gpuNumbers are what section 11 says outside its tables of offsets: an expression whose groups
-// are numbers, and the constants that they are.
+// gpuNumbers are the numbers that section 11 states outside its tables of offsets: an expression
+// whose groups are the numbers, and the names of the constants that must equal them.
 var gpuNumbers = []struct {
 	says  string
 	names []string
@@ -32,12 +32,12 @@ func TestGPUConstantsAreThoseOfTheSpec(t *testing.T) {
 	gpu := section(t, readSpec(t), "## 11. GPU rings", "## 12. Promises")
 	block, rest, _ := strings.Cut(gpu, "`state` u32")
 	cells, _, _ := strings.Cut(rest, "### Handing on")
-	_, block, _ = strings.Cut(block, "| 4 | u16 | version") // what begins at 0 has no name for its offset
+	_, block, _ = strings.Cut(block, "| 4 | u16 | version") // the field at 0 has no constant for its offset
 	rows := checkOffsets(t, "\n| 4 | u16 | version"+block, "GPU_OFF_") + checkOffsets(t, cells, "GPU_CELL_")
 	if want := 12 + 4; rows != want {
 		t.Errorf("the tables of section 11 have %d rows, want %d", rows, want)
 	}
-	values := constants()
+	values := constants(t)
 	for _, n := range gpuNumbers {
 		m := regexp.MustCompile(n.says).FindStringSubmatch(gpu)
 		if m == nil {

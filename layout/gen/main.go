@@ -1,22 +1,31 @@
-// Gen writes the constants of package layout for the other languages: the C header
-// of the data plane and the Python package's module. `go generate ./layout` runs it;
-// a test fails when what it writes is stale.
+// Gen writes the constants of package layout for the other languages: the C header of the
+// protocol and a module of the Python package. `go generate ./layout` runs it in layout; a
+// test fails when the files are stale.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 func main() {
-	root := "."
-	if len(os.Args) > 1 {
-		root = os.Args[1]
+	if err := write("."); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
 	}
-	for path, text := range Files() {
-		if err := os.WriteFile(root+"/../"+path, []byte(text), 0o644); err != nil {
-			fmt.Fprintln(os.Stderr, "gen:", err)
-			os.Exit(1)
+}
+
+// write writes the generated files; dir is the folder of package layout.
+func write(dir string) error {
+	files, err := generate(dir)
+	if err != nil {
+		return err
+	}
+	for path, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, "..", path), []byte(text), 0o644); err != nil {
+			return err
 		}
 	}
+	return nil
 }

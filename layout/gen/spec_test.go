@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/constant"
 	"os"
 	"regexp"
 	"strconv"
@@ -15,7 +16,7 @@ var (
 	code = regexp.MustCompile("(\\d+) `([^`]+)`")
 )
 
-// section is the text of the spec between two headings.
+// section returns the text of the spec between two headings.
 func section(t *testing.T, spec, from, to string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(spec, "\n"+from)
@@ -35,21 +36,28 @@ func readSpec(t *testing.T) string {
 	return string(b)
 }
 
-// constants are the generated ones by name.
-func constants() map[string]uint64 {
+// constants returns the generated numbers by name.
+func constants(t *testing.T) map[string]uint64 {
+	t.Helper()
+	groups, err := readGroups("..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	values := map[string]uint64{}
 	for _, g := range groups {
-		for _, c := range g.values {
-			values[c.name] = c.value
+		for _, c := range g.constants {
+			if c.value.Kind() == constant.Int {
+				values[c.name], _ = constant.Uint64Val(c.value)
+			}
 		}
 	}
 	return values
 }
 
-// checkOffsets holds the constants with a prefix against the tables in text, and counts rows.
+// checkOffsets compares the constants with a prefix with the tables in text, and counts rows.
 func checkOffsets(t *testing.T, text, prefix string) (rows int) {
 	t.Helper()
-	values := constants()
+	values := constants(t)
 	for _, m := range row.FindAllStringSubmatch(text, -1) {
 		name := prefix + strings.ToUpper(m[2])
 		if m[2] == "reserved" {
@@ -57,7 +65,7 @@ func checkOffsets(t *testing.T, text, prefix string) (rows int) {
 		}
 		rows++
 		got, ok := values[name]
-		if !ok { // participants' times go by their names without the unit
+		if !ok { // the constants of participants' times are named without the unit
 			got, ok = values[strings.TrimSuffix(name, "_NS")]
 		}
 		if strconv.FormatUint(got, 10) != m[1] || !ok {
@@ -67,7 +75,7 @@ func checkOffsets(t *testing.T, text, prefix string) (rows int) {
 	return rows
 }
 
-// What the spec says is the law; what the generated files say must be the same.
+// The spec is the law: the generated files must agree with it.
 func TestConstantsAreThoseOfTheSpec(t *testing.T) {
 	spec := readSpec(t)
 	rows := checkOffsets(t, section(t, spec, "## 2. Superblock", "## 3. Participants"), "OFF_") +

@@ -49,6 +49,7 @@ from ._errors import (
     WrongDevice,
 )
 from ._info import Gpu, Info
+from ._layout import LIBRARY_VERSION
 from ._open import create, list, open, receive, unlink
 from ._ring import Ring
 from ._stats import Entry, Participant, Stats
@@ -57,7 +58,7 @@ from ._worker import worker
 if TYPE_CHECKING:
     from ._participants import Consumer, DeviceArray, Message, Producer, Slot
 
-__version__ = "0.1.0"
+__version__ = LIBRARY_VERSION
 
 __all__ = [
     "BadName",

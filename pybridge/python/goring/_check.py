@@ -61,8 +61,8 @@ def folder(dir: str | os.PathLike[str] | None) -> str:
         raise BadValue(f"dir is {dir!r}, want a path") from None
 
 
-def json(options: dict[str, Any]) -> str:
-    """Options as the control plane takes them."""
+def encode_options(options: dict[str, Any]) -> str:
+    """Return options as JSON, as the control plane takes them."""
     try:
         return msgspec.json.encode(options).decode()
     except UnicodeEncodeError as e:

@@ -1,5 +1,7 @@
 """What can go wrong, in one hierarchy under `Error`."""
 
+from . import _layout
+
 
 class Error(Exception):
     """Something goring refuses or cannot do."""
@@ -151,24 +153,24 @@ class Voided(Error):
 
 
 BY_CODE: dict[str, type[Error]] = {
-    "exists": Exists,
-    "not-found": NotFound,
-    "closed": Closed,
-    "ended": Ended,
-    "busy": Busy,
-    "no-space": NoSpace,
-    "name": BadName,
-    "value": BadValue,
-    "schema": SchemaError,
-    "unsafe": Unsafe,
-    "version": VersionError,
-    "corrupt": CorruptError,
-    "unsupported": Unsupported,
-    "cuda-unavailable": CudaUnavailable,
-    "wrong-device": WrongDevice,
-    "gone": ExporterGone,
-    "voided": Voided,
-    "forked": ForkError,
-    "error": Error,
+    _layout.CODE_EXISTS: Exists,
+    _layout.CODE_NOT_FOUND: NotFound,
+    _layout.CODE_CLOSED: Closed,
+    _layout.CODE_ENDED: Ended,
+    _layout.CODE_BUSY: Busy,
+    _layout.CODE_NO_SPACE: NoSpace,
+    _layout.CODE_NAME: BadName,
+    _layout.CODE_VALUE: BadValue,
+    _layout.CODE_SCHEMA: SchemaError,
+    _layout.CODE_UNSAFE: Unsafe,
+    _layout.CODE_VERSION: VersionError,
+    _layout.CODE_CORRUPT: CorruptError,
+    _layout.CODE_UNSUPPORTED: Unsupported,
+    _layout.CODE_CUDA_UNAVAILABLE: CudaUnavailable,
+    _layout.CODE_WRONG_DEVICE: WrongDevice,
+    _layout.CODE_GONE: ExporterGone,
+    _layout.CODE_VOIDED: Voided,
+    _layout.CODE_FORKED: ForkError,
+    _layout.CODE_ERROR: Error,
 }
-"""The exceptions for the codes that the Go side replies with."""
+"""The exception of each error code of the control plane but CODE_CUDA, which brings arguments."""

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-MAGIC: Final = b"\x89GORING\x0a"
-
-# version
+# Version of the layout. Readers of an older minor version stay right, those of an older major
+# version do not.
 MAJOR: Final = 1
 MINOR: Final = 0
 
-# superblock, immutable part
+# Magic begins every segment.
+MAGIC: Final = b"\x89GORING\x0a"
+
+# Sizes and offsets of the superblock's immutable part.
 SUPERBLOCK_SIZE: Final = 4096
 IMMUTABLE_SIZE: Final = 256
 OFF_MAGIC: Final = 0
@@ -42,7 +44,7 @@ OFF_GPU_SIZE: Final = 152
 OFF_OPTIONS: Final = 160
 OFF_CRC: Final = 252
 
-# superblock, mutable words
+# Offsets of the mutable words, each on 128 bytes of its own.
 OFF_DATA_EV: Final = 256
 OFF_DATA_WAITING: Final = 384
 OFF_ROOM_EV: Final = 512
@@ -53,7 +55,7 @@ OFF_REQUEUE_GEN: Final = 1024
 OFF_HEAD: Final = 1152
 OFF_SHUTDOWN: Final = 1280
 
-# participant's entry
+# A participant's entry.
 PARTICIPANT_SIZE: Final = 128
 PART_STATE: Final = 0
 PART_EPOCH: Final = 4
@@ -70,7 +72,7 @@ PART_FREE: Final = 0
 PART_IN_USE: Final = 1
 PART_DIED: Final = 1
 
-# slot header
+# A slot's header.
 SLOT_HEADER_SIZE: Final = 32
 SLOT_WORD: Final = 0
 SLOT_LEN: Final = 8
@@ -86,22 +88,25 @@ TENSOR_NDIM: Final = 2
 TENSOR_SHAPE: Final = 16
 MAX_DIMS: Final = 8
 
-# states of the slot word
+# States of a slot word, lap<<8 | owner<<2 | state.
 FREE: Final = 0
 WRITING: Final = 1
 READY: Final = 2
 TAKEN: Final = 3
 
-# kinds and modes
-KIND_BYTES: Final = 1
-KIND_ARRAY: Final = 2
-KIND_STRUCT: Final = 3
-KIND_TENSOR: Final = 4
-MODE_QUEUE: Final = 1
-MODE_BROADCAST: Final = 2
-MODE_OVERWRITE: Final = 3
+# Liveness locks: the byte at the base plus the seat's number, and bytes for other duties.
+LOCK_BASE: Final = 4611686018427387904
+LOCK_IMPORTERS: Final = 65533
+LOCK_EXPORTER: Final = 65534
+LOCK_ADMIN: Final = 65535
 
-# GPU block, state, cells
+# Feature and option bits.
+INCOMPAT_CUDA: Final = 1
+KNOWN_INCOMPAT: Final = 1
+KNOWN_RO_COMPAT: Final = 0
+OPTION_TIMESTAMPS: Final = 1
+
+# The GPU block, and the state and cells after it.
 GPU_MAGIC: Final = 1398100039
 GPU_VERSION: Final = 1
 GPU_SIZE: Final = 512
@@ -115,6 +120,7 @@ GPU_OFF_ALLOCATION: Final = 48
 GPU_OFF_DRIVER: Final = 56
 GPU_OFF_EXPORTER_PID: Final = 60
 GPU_OFF_HANDLE: Final = 64
+GPU_HANDLE_SIZE: Final = 64
 GPU_OFF_SOCKET: Final = 128
 GPU_OFF_CRC: Final = 508
 GPU_OFF_STATE: Final = 512
@@ -128,22 +134,11 @@ GPU_CELL_CLAIMED: Final = 8
 GPU_CELL_VOIDED: Final = 16
 GPU_CELL_SEAT: Final = 24
 GPU_ALIGN: Final = 256
+GPU_STRIDE: Final = 512
+GPU_ALLOCATION: Final = 2097152
 GPU_GRACE_NS: Final = 100000000
-GPU_MEMORY_IPC: Final = 1
-GPU_MEMORY_VMM: Final = 2
-GPU_MEMORY_HOST: Final = 3
-GPU_SYNC_HOST: Final = 0
-GPU_SYNC_TIMELINE: Final = 1
 
-# features, options, locks, limits
-INCOMPAT_CUDA: Final = 1
-KNOWN_INCOMPAT: Final = 1
-KNOWN_RO_COMPAT: Final = 0
-OPTION_TIMESTAMPS: Final = 1
-LOCK_BASE: Final = 4611686018427387904
-LOCK_ADMIN: Final = 65535
-LOCK_IMPORTERS: Final = 65533
-LOCK_EXPORTER: Final = 65534
+# Limits.
 MAX_PARTICIPANTS: Final = 63
 MAX_SLOTS: Final = 2147483648
 MAX_SLOT_BYTES: Final = 4294967295
@@ -152,22 +147,72 @@ MAX_INFO: Final = 65536
 MAX_DEPTH: Final = 16
 WAIT_SLICE_NS: Final = 100000000
 
-# wait strategies and roles
+# The kinds of payload.
+KIND_BYTES: Final = 1
+KIND_ARRAY: Final = 2
+KIND_STRUCT: Final = 3
+KIND_TENSOR: Final = 4
+
+# The modes.
+MODE_QUEUE: Final = 1
+MODE_BROADCAST: Final = 2
+MODE_OVERWRITE: Final = 3
+
+# The kinds of memory.
+GPU_MEMORY_IPC: Final = 1
+GPU_MEMORY_VMM: Final = 2
+GPU_MEMORY_HOST: Final = 3
+
+# The kinds of synchronisation.
+GPU_SYNC_HOST: Final = 0
+GPU_SYNC_TIMELINE: Final = 1
+
+# LibraryVersion is the version of this implementation, in Go and in Python; a release changes it
+# here.
+LIBRARY_VERSION: Final = "0.1.0"
+
+# Wait strategies.
 STRATEGY_ADAPTIVE: Final = 0
 STRATEGY_SPIN: Final = 1
 STRATEGY_PARK: Final = 2
+
+# Roles of participants.
 ROLE_PRODUCER: Final = 1
 ROLE_CONSUMER: Final = 2
 
-# results of a pool, and the descriptors of its workers
+# Kinds of results of a pool's workers, the first number of a result's metadata.
 RESULT_ARRAY: Final = 0
 RESULT_BYTES: Final = 1
 RESULT_VALUE: Final = 2
 RESULT_ERROR: Final = 3
 RESULT_POISON: Final = 4
+
+# Descriptors that a pool's worker inherits: its two rings, and the pipe for its status line.
 FD_REQUESTS: Final = 3
 FD_RESULTS: Final = 4
 FD_STATUS: Final = 5
+
+# Codes of the control plane's errors.
+CODE_EXISTS: Final = "exists"
+CODE_NOT_FOUND: Final = "not-found"
+CODE_CLOSED: Final = "closed"
+CODE_ENDED: Final = "ended"
+CODE_BUSY: Final = "busy"
+CODE_NO_SPACE: Final = "no-space"
+CODE_NAME: Final = "name"
+CODE_VALUE: Final = "value"
+CODE_SCHEMA: Final = "schema"
+CODE_UNSAFE: Final = "unsafe"
+CODE_VERSION: Final = "version"
+CODE_CORRUPT: Final = "corrupt"
+CODE_UNSUPPORTED: Final = "unsupported"
+CODE_CUDA: Final = "cuda"
+CODE_CUDA_UNAVAILABLE: Final = "cuda-unavailable"
+CODE_WRONG_DEVICE: Final = "wrong-device"
+CODE_GONE: Final = "gone"
+CODE_VOIDED: Final = "voided"
+CODE_FORKED: Final = "forked"
+CODE_ERROR: Final = "error"
 
 # dtype codes of the tensor descriptor: code -> (name, bytes)
 DTYPES: Final = {
@@ -189,25 +234,3 @@ DTYPES: Final = {
     16: ("float8_e4m3fn", 1),
     17: ("float8_e5m2", 1),
 }
-
-# codes of the control plane's errors
-CODE_EXISTS: Final = "exists"
-CODE_NOT_FOUND: Final = "not-found"
-CODE_CLOSED: Final = "closed"
-CODE_ENDED: Final = "ended"
-CODE_BUSY: Final = "busy"
-CODE_NO_SPACE: Final = "no-space"
-CODE_NAME: Final = "name"
-CODE_VALUE: Final = "value"
-CODE_SCHEMA: Final = "schema"
-CODE_UNSAFE: Final = "unsafe"
-CODE_VERSION: Final = "version"
-CODE_CORRUPT: Final = "corrupt"
-CODE_UNSUPPORTED: Final = "unsupported"
-CODE_CUDA: Final = "cuda"
-CODE_CUDA_UNAVAILABLE: Final = "cuda-unavailable"
-CODE_WRONG_DEVICE: Final = "wrong-device"
-CODE_GONE: Final = "gone"
-CODE_VOIDED: Final = "voided"
-CODE_FORKED: Final = "forked"
-CODE_ERROR: Final = "error"

@@ -110,7 +110,7 @@ def call(function: str, *args: Any) -> Any:
     """Call a function of the control plane; its error codes become exceptions."""
     library()
     reply = msgspec.json.decode(getattr(_control, f"pybridge_{function}")(*args))
-    if reply["code"] == "cuda":
+    if reply["code"] == _layout.CODE_CUDA:
         raise _errors.CudaError(reply["text"], **reply["value"])
     if reply["code"]:
         raise _errors.BY_CODE.get(reply["code"], _errors.Error)(reply["text"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from . import _check, _load, _meta, _passing, _schema
+from . import _check, _layout, _load, _meta, _passing, _schema
 from ._errors import BadValue, SchemaError
 from ._info import expect
 from ._ring import Ring, program
@@ -119,16 +119,16 @@ def create(
         "producers": _check.integer("producers", producers),
         "consumers": None if consumers is None else _check.integer("consumers", consumers),
         "max_meta": None if max_meta is None else _check.not_negative("max_meta", max_meta),
-        "timestamps": _switch("timestamps", timestamps),
+        "timestamps": _optional_bool("timestamps", timestamps),
         "placement": _check.one_of("placement", placement or "", ("", "inline", "separate")),
         "dir": _check.folder(dir),
         "group": None if group is None else _check.integer("group", group),
-        "user": _facts(user),
+        "user": _encode_user(user),
         "creator": _creator(),
         **_gpu(device, gpu_memory, gpu_sync),
     }
     named = "" if name is None else _check.name(name)
-    return Ring(_load.call("Create", named, _check.json(options)))
+    return Ring(_load.call("Create", named, _check.encode_options(options)))
 
 
 def _gpu(device: str | int | None, memory: str | None, sync: str | None) -> dict[str, Any]:
@@ -157,13 +157,13 @@ def _ordinal(device: str | int) -> int:
     raise BadValue(f"device is {device!r}, want 'cuda', 'cuda:0' or an ordinal of a CUDA device")
 
 
-def _switch(field: str, value: bool | None) -> bool | None:
+def _optional_bool(field: str, value: bool | None) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise BadValue(f"{field} is {value!r}, want True, False or None")
     return value
 
 
-def _facts(user: dict[str, Any] | None) -> str:
+def _encode_user(user: dict[str, Any] | None) -> str:
     if user is None:
         return ""
     if not isinstance(user, dict) or not all(isinstance(key, str) for key in user):
@@ -172,11 +172,9 @@ def _facts(user: dict[str, Any] | None) -> str:
 
 
 def _creator() -> dict[str, Any]:
-    from . import __version__
-
     return {
         "lang": "python",
-        "version": __version__,
+        "version": _layout.LIBRARY_VERSION,
         "program": program(),
         "host": os.uname().nodename,
         "pid": os.getpid(),
@@ -239,7 +237,7 @@ def open(
         attached = _load.call("OpenFD", _check.integer("fd", fd), bool(sealed))
     else:
         options = {"dir": _check.folder(dir), "allow_group": bool(allow_group)}
-        attached = _load.call("Open", _check.name(name), _check.json(options))
+        attached = _load.call("Open", _check.name(name), _check.encode_options(options))
     ring = Ring(attached)
     try:
         expect(ring.info, dtype, shape)
@@ -298,10 +296,10 @@ def unlink(name: str, *, dir: str | os.PathLike[str] | None = None) -> None:
     NotFound
         No ring of that name.
     """
-    _load.call("Unlink", _check.name(name), _check.json({"dir": _check.folder(dir)}))
+    _load.call("Unlink", _check.name(name), _check.encode_options({"dir": _check.folder(dir)}))
 
 
 def list(*, dir: str | os.PathLike[str] | None = None) -> builtins.list[Entry]:
     """The rings of a folder; those that cannot be used with the reason."""
-    found = _load.call("List", _check.json({"dir": _check.folder(dir)}))
+    found = _load.call("List", _check.encode_options({"dir": _check.folder(dir)}))
     return [Entry(**e) for e in found]

@@ -27,7 +27,11 @@ _MODES = {
     _layout.MODE_BROADCAST: "broadcast",
     _layout.MODE_OVERWRITE: "overwrite",
 }
-_STRATEGIES = {"adaptive": 0, "spin": 1, "park": 2}
+_STRATEGIES = {
+    "adaptive": _layout.STRATEGY_ADAPTIVE,
+    "spin": _layout.STRATEGY_SPIN,
+    "park": _layout.STRATEGY_PARK,
+}
 
 _P = TypeVar("_P")
 
@@ -144,14 +148,14 @@ class Ring:
         from ._participants import Producer
 
         strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
-        own = self._stream(stream)
+        number = self._stream(stream)
 
-        def sit(seat: int, fd: int, gpu: int) -> Producer:
+        def new_producer(seat: int, fd: int, gpu: int) -> Producer:
             return Producer(
-                self._mapped, seat, fd, self.dtype, self.shape, strategy, successor, gpu, own
+                self._mapped, seat, fd, self.dtype, self.shape, strategy, successor, gpu, number
             )
 
-        return self._join("producer", name, sit)
+        return self._join("producer", name, new_producer)
 
     def consumer(
         self,
@@ -195,11 +199,11 @@ class Ring:
         from ._participants import Consumer
 
         strategy, successor = _strategy(wait), _awaits_successor(on_peer_death)
-        own = self._stream(stream)
+        number = self._stream(stream)
         if copy and self._info.gpu is not None:
             raise Unsupported("copy=True on a ring on a GPU: view.copy_to_host() copies")
 
-        def sit(seat: int, fd: int, gpu: int) -> Consumer:
+        def new_consumer(seat: int, fd: int, gpu: int) -> Consumer:
             return Consumer(
                 self._mapped,
                 seat,
@@ -211,10 +215,10 @@ class Ring:
                 successor,
                 copy,
                 gpu,
-                own,
+                number,
             )
 
-        return self._join("consumer", name, sit)
+        return self._join("consumer", name, new_consumer)
 
     def _stream(self, stream: Stream | None) -> int:
         if self._info.gpu is not None:
@@ -223,10 +227,10 @@ class Ring:
             raise Unsupported("stream= is for rings on a GPU; this one is in host memory")
         return 0
 
-    def _join(self, role: str, name: str | None, sit: Callable[[int, int, int], _P]) -> _P:
+    def _join(self, role: str, name: str | None, new: Callable[[int, int, int], _P]) -> _P:
         seat = _load.call("Join", self._handle, role, program() if name is None else name)
         try:
-            return sit(seat["seat"], seat["fd"], seat["gpu"])
+            return new(seat["seat"], seat["fd"], seat["gpu"])
         except BaseException:
             os.close(seat["fd"])  # and with it the seat's lock: the next one to join clears up
             _load.unreference_gpu(seat["gpu"])

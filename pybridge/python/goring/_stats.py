@@ -17,18 +17,18 @@ class Participant:
     ----------
     seat : int
         Its number, from 1.
-    role : str
-        "producer" or "consumer".
+    role : {"producer", "consumer"}
+        Whether it writes or reads.
     name : str
-        What it calls itself.
+        Its own name for itself.
     pid : int
         For people: a pid means nothing in another container.
     joined : datetime.datetime
         When it took the seat.
     alive : bool
-        What the kernel says, right across containers and zombies.
-    quiet : float
-        Seconds since it last joined, fell asleep or woke; 0.0 unknown. One that spins, or never
+        Whether its process lives, by the kernel; right across containers and zombies.
+    quiet_ns : int
+        Nanoseconds since it last joined, fell asleep or woke; 0 unknown. One that spins, or never
         has to wait, is quiet, too.
     holds : tuple of int
         Numbers of the messages it is writing or has taken, where the ring's words say so.
@@ -46,11 +46,16 @@ class Participant:
     pid: int
     joined: datetime
     alive: bool
-    quiet: float = 0.0
+    quiet_ns: int = 0
     holds: tuple[int, ...] = ()
     cursor: int = 0
     lag: int = 0
     lost: int = 0
+
+    @property
+    def quiet(self) -> float:
+        """`quiet_ns` in seconds."""
+        return self.quiet_ns / 1e9
 
 
 @dataclass(frozen=True)
@@ -117,24 +122,5 @@ class Entry:
 
 
 def read_stats(raw: dict[str, Any]) -> Stats:
-    """Stats as the control plane replies them."""
-    seats = tuple(_participant(p) for p in raw.pop("Participants") or ())
-    return Stats(participants=seats, **{name.lower(): value for name, value in raw.items()})
-
-
-def _participant(raw: dict[str, Any]) -> Participant:
-    role = "producer" if raw["Role"] == 1 else "consumer"
-    joined = msgspec.convert(raw["Joined"], datetime)
-    return Participant(
-        seat=raw["Seat"],
-        role=role,
-        name=raw["Name"],
-        pid=raw["PID"],
-        joined=joined,
-        alive=raw["Alive"],
-        quiet=raw["Quiet"] / 1e9,
-        holds=tuple(raw["Holds"] or ()),
-        cursor=raw["Cursor"],
-        lag=raw["Lag"],
-        lost=raw["Lost"],
-    )
+    """Return stats as the control plane replies them; fields that only Go has are left out."""
+    return msgspec.convert(raw, Stats)

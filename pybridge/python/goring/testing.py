@@ -25,9 +25,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from . import _errors, _meta, _open
+from . import _errors, _layout, _meta, _open
 from ._schema import Shape
-from ._worker._answer import ARRAY, BYTES, ERROR, POISON
 from ._worker._function import understand
 
 __all__ = ["Pool", "StartError", "WorkerError", "call", "run"]
@@ -296,12 +295,14 @@ def _ready(process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
 
 def _answer(array: Any, meta: tuple[int, int, int]) -> Any:
     kind = meta[0]
-    if kind == ARRAY:
+    if kind == _layout.RESULT_ARRAY:
         return np.array(array)
     data = array.tobytes()
-    if kind == BYTES:
+    if kind == _layout.RESULT_BYTES:
         return data
     value = msgspec.msgpack.decode(data)
-    if kind == ERROR:
+    if kind == _layout.RESULT_ERROR:
         return WorkerError(**value)
-    return WorkerError("Poison", value["message"]) if kind == POISON else value
+    if kind == _layout.RESULT_POISON:
+        return WorkerError("Poison", value["message"])
+    return value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from goring._errors import BY_CODE
 
 import goring
+from goring import _layout
 
 BASES = [
     (goring.Timeout, TimeoutError),
@@ -41,6 +43,11 @@ BASES = [
 def test_bases(error: type[goring.Error], base: type[Exception]) -> None:
     assert issubclass(error, base)
     assert issubclass(error, goring.Error)
+
+
+def test_every_code_of_the_control_plane_has_an_exception() -> None:
+    codes = {value for name, value in vars(_layout).items() if name.startswith("CODE_")}
+    assert codes == BY_CODE.keys() | {_layout.CODE_CUDA}
 
 
 def test_every_error_is_exported_and_under_error() -> None:

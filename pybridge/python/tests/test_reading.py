@@ -128,7 +128,7 @@ def test_iteration_ends_when_the_ring_is_shut_down_and_empty(ring: goring.Ring) 
         assert [frame.item() for frame in inbox] == [1, 2, 3]
         assert list(inbox) == []
         for use in (inbox.read, inbox.try_read, lambda: inbox.read_batch(2)):
-            with pytest.raises(goring.Closed, match="shut down and empty"):
+            with pytest.raises(goring.Ended, match="shut down and empty"):
                 use()
         assert list(inbox.messages()) == []
     assert ring.stats().shutdown
@@ -215,8 +215,9 @@ def test_a_closed_consumer(ring: goring.Ring) -> None:
         lambda: inbox.read_batch(1), lambda: next(inbox.messages()),
     ]  # fmt: skip
     for use in uses:
-        with pytest.raises(goring.Closed, match="consumer is closed"):
+        with pytest.raises(goring.Closed, match="consumer is closed") as closed:
             use()
+        assert not isinstance(closed.value, goring.Ended)
 
 
 def test_bad_calls(ring: goring.Ring) -> None:

@@ -99,7 +99,7 @@ def test_shutdown_wakes_who_waits() -> None:
         time.sleep(0.1)
         start = time.monotonic()
         ring.shutdown()
-        assert isinstance(writer(), goring.Closed)
+        assert isinstance(writer(), goring.Ended)
         assert len(full) == 2
         inbox = ring.consumer()
         assert [bytes(b) for b in inbox] == [b"x", b"x"]

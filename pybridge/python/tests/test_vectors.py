@@ -50,7 +50,7 @@ def test_the_golden_messages_are_read(ring_folder: Path, name: str) -> None:
             with inbox.read(timeout=1) as got:
                 check(ring, want, got)
         if "shutdown" in vector.get("words", {}):
-            with pytest.raises(goring.Closed):
+            with pytest.raises(goring.Ended):
                 inbox.try_read()
         else:
             assert inbox.try_read() is None

@@ -285,8 +285,9 @@ def test_a_closed_producer(ring: goring.Ring) -> None:
     out.close()
     assert (out.seat, out.closed) == (None, True)
     for use in (lambda: out.write(row), lambda: out.try_write(row), out.reserve, out.writable):
-        with pytest.raises(goring.Closed, match="producer is closed"):
+        with pytest.raises(goring.Closed, match="producer is closed") as closed:
             use()
+        assert not isinstance(closed.value, goring.Ended)
 
 
 def test_a_ring_that_is_shut_down_takes_no_more(ring: goring.Ring) -> None:
@@ -296,5 +297,5 @@ def test_a_ring_that_is_shut_down_takes_no_more(ring: goring.Ring) -> None:
         ring.shutdown()
         slot.abort()
         for use in (lambda: out.write(row), lambda: out.try_write(row), out.reserve):
-            with pytest.raises(goring.Closed, match="takes no more"):
+            with pytest.raises(goring.Ended, match="takes no more"):
                 use()

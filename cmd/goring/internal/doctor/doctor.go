@@ -39,31 +39,25 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Ring is a snapshot of a ring. Its numbers are those of [goring.Stats].
+// Ring is a ring's geometry and its stats at one moment.
 type Ring struct {
 	mode layout.Mode
 
-	Kind         string        `json:"kind"`
-	DType        string        `json:"dtype,omitempty"`
-	Shape        []int         `json:"shape,omitempty"`
-	Mode         string        `json:"mode"`
-	SlotBytes    uint64        `json:"slot_bytes"`
-	MaxMeta      int           `json:"max_meta"`
-	Bytes        uint64        `json:"bytes"` // the size of the segment
-	Producers    int           `json:"max_producers"`
-	Consumers    int           `json:"max_consumers"`
-	Creator      string        `json:"creator"` // program, language, pid
-	Created      time.Time     `json:"created"`
-	Slots        uint64        `json:"slots"`
-	Published    uint64        `json:"published"`
-	Released     uint64        `json:"released"`
-	Ready        uint64        `json:"ready"`
-	Taken        uint64        `json:"taken"`
-	Writing      uint64        `json:"writing"`
-	Free         uint64        `json:"free"`
-	Shutdown     bool          `json:"shutdown"`
-	GPU          *GPU          `json:"gpu,omitempty"`
-	Participants []Participant `json:"participants"`
+	Kind      string    `json:"kind"`
+	DType     string    `json:"dtype,omitempty"`
+	Shape     []int     `json:"shape,omitempty"`
+	Mode      string    `json:"mode"`
+	SlotBytes uint64    `json:"slot_bytes"`
+	MaxMeta   int       `json:"max_meta"`
+	Bytes     uint64    `json:"bytes"` // of the whole segment
+	Producers int       `json:"max_producers"`
+	Consumers int       `json:"max_consumers"`
+	Creator   string    `json:"creator"` // program and language
+	Created   time.Time `json:"created"`
+	GPU       *GPU      `json:"gpu,omitempty"`
+
+	goring.Stats
+	Participants []Participant `json:"participants"` // instead of those in Stats
 }
 
 // GPU describes the payload memory of a GPU ring.
@@ -85,18 +79,8 @@ func (g *GPU) String() string {
 
 // Participant is the holder of one seat.
 type Participant struct {
-	Seat    int           `json:"seat"`
-	Role    string        `json:"role"`
-	Name    string        `json:"name"`
-	PID     int           `json:"pid"`
-	Alive   bool          `json:"alive"`
-	Stopped bool          `json:"stopped"` // true when stopped by a signal or debugger and visible in /proc
-	Joined  time.Time     `json:"joined"`
-	Quiet   time.Duration `json:"quiet_ns"` // the time since it last joined, slept or woke; 0 unknown
-	Holds   []uint64      `json:"holds"`
-	Cursor  uint64        `json:"cursor"`
-	Lag     uint64        `json:"lag"`
-	Lost    uint64        `json:"lost"`
+	goring.Participant
+	Stopped bool `json:"stopped"` // by a signal or a debugger, as far as this process can tell
 }
 
 // Healthy reports whether the report has no problem.
@@ -198,19 +182,14 @@ func describe(ring *goring.Ring, st goring.Stats) *Ring {
 		SlotBytes: sb.SlotBytes, MaxMeta: sb.MaxMeta, Bytes: sb.TotalSize,
 		Producers: sb.MaxProducers, Consumers: sb.MaxConsumers,
 		Creator: creator(info.Creator), Created: time.Unix(0, sb.CreatedNS),
-		Slots: st.Slots, Published: st.Published, Released: st.Released,
-		Ready: st.Ready, Taken: st.Taken, Writing: st.Writing, Free: st.Free, Shutdown: st.Shutdown,
-		Participants: []Participant{},
+		Stats: st, Participants: []Participant{},
 	}
 	if info, ok := ring.GPU(); ok {
 		out.GPU = &GPU{info.Memory.String(), info.Sync.String(), info.Device, info.Gone}
 	}
 	for _, p := range st.Participants {
-		out.Participants = append(out.Participants, Participant{
-			Seat: p.Seat, Role: p.Role.String(), Name: p.Name, PID: p.PID, Alive: p.Alive,
-			Stopped: p.Alive && stopped(p.PID, p.StartTime), Joined: p.Joined, Quiet: p.Quiet,
-			Holds: append([]uint64{}, p.Holds...), Cursor: p.Cursor, Lag: p.Lag, Lost: p.Lost,
-		})
+		p.Holds = append([]uint64{}, p.Holds...) // JSON has a list, not null
+		out.Participants = append(out.Participants, Participant{p, p.Alive && stopped(p.PID, p.StartTime)})
 	}
 	return out
 }

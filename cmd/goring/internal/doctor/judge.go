@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/goring/goring"
 	"example.com/goring/layout"
 )
 
@@ -58,10 +59,10 @@ func (r *Report) judgeParticipant(p Participant) {
 			"goring doctor --reap "+r.Name+"; a participant that waits on this ring does the same")
 	case p.Stopped:
 		r.add(Problem, "stopped", fmt.Sprintf("%s is stopped (SIGSTOP or a debugger)", p), fmt.Sprintf("kill -CONT %d", p.PID))
-	case p.Role == "producer" && len(p.Holds) > 0 && p.Quiet > slow:
+	case p.Role == goring.RoleProducer && len(p.Holds) > 0 && p.Quiet > slow:
 		r.add(Problem, "writing", fmt.Sprintf("%s has reserved %s and not committed, quiet for %s; the messages after it wait", p, messages(p.Holds), age(p.Quiet)),
 			"inspect that program: it must commit or abort")
-	case p.Role == "consumer" && len(p.Holds) > 0 && p.Quiet > slow:
+	case p.Role == goring.RoleConsumer && len(p.Holds) > 0 && p.Quiet > slow:
 		r.add(Note, "holding", fmt.Sprintf("%s holds %s, quiet for %s", p, messages(p.Holds), age(p.Quiet)),
 			"if it should be done by now, inspect that program: it must release")
 	}
@@ -73,7 +74,7 @@ func (r *Report) judgeParticipant(p Participant) {
 // judgeFlow adds the findings about participants that wait for others.
 func (r *Report) judgeFlow() {
 	g := r.Ring
-	consumers := g.alive("consumer")
+	consumers := g.alive(goring.RoleConsumer)
 	switch {
 	case g.abandoned() || g.mode == layout.ModeOverwrite: // no producer waits
 	case g.Free == 0 && len(consumers) == 0:
@@ -83,7 +84,7 @@ func (r *Report) judgeFlow() {
 	case g.Ready > 0 && len(consumers) == 0:
 		r.add(Note, "unread", waiting(g.Ready)+" and no consumer is attached", "start a consumer")
 	}
-	if g.Shutdown && len(g.alive("")) > 0 {
+	if g.Shutdown && len(g.alive()) > 0 {
 		r.add(Note, "shutdown", "it is shut down: producers are refused, consumers take what is left", "")
 	}
 }
@@ -103,10 +104,10 @@ func (r *Report) judgeFull(consumers []Participant) {
 	}
 }
 
-// alive returns the living participants of a role, of both roles for "".
-func (g *Ring) alive(role string) (all []Participant) {
+// alive returns the living participants of the roles, of every role without one.
+func (g *Ring) alive(roles ...goring.Role) (all []Participant) {
 	for _, p := range g.Participants {
-		if p.Alive && (role == "" || p.Role == role) {
+		if p.Alive && (len(roles) == 0 || slices.Contains(roles, p.Role)) {
 			all = append(all, p)
 		}
 	}
@@ -114,7 +115,7 @@ func (g *Ring) alive(role string) (all []Participant) {
 }
 
 // abandoned reports whether the ring has no living participant and no living owner of its memory.
-func (g *Ring) abandoned() bool { return len(g.alive("")) == 0 && !g.held() }
+func (g *Ring) abandoned() bool { return len(g.alive()) == 0 && !g.held() }
 
 // held reports whether a living process owns device memory of the ring.
 func (g *Ring) held() bool { return g.GPU != nil && g.GPU.Memory == "device" && !g.GPU.Gone }

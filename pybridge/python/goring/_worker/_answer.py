@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from .. import _layout
 from .._errors import SchemaError, TooLarge
 
 if TYPE_CHECKING:
     from .._participants import Producer
-
-# Kinds of results; pool/wire.go has the same.
-ARRAY, BYTES, VALUE, ERROR, POISON = range(5)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -55,17 +53,23 @@ class Answers:
     def poison(self, tag: int, redelivered: int) -> None:
         """Give a request up that other workers died of."""
         text = f"{redelivered} workers died or hung with this request"
-        self._write(_bytes(_encode({"message": text})), meta=(POISON, self._index, 0), tag=tag)
+        self._write(
+            _bytes(_encode({"message": text})),
+            meta=(_layout.RESULT_POISON, self._index, 0),
+            tag=tag,
+        )
 
     def _converted(self, value: Any) -> tuple[int, Any]:
         if isinstance(value, np.ndarray):
             native = value.dtype.isnative
-            return ARRAY, value if native else value.astype(value.dtype.newbyteorder("="))
+            if not native:
+                value = value.astype(value.dtype.newbyteorder("="))
+            return _layout.RESULT_ARRAY, value
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return BYTES, _bytes(value)
+            return _layout.RESULT_BYTES, _bytes(value)
         if isinstance(value, np.generic):
             value = value.item()
-        return VALUE, _bytes(_encode(value))
+        return _layout.RESULT_VALUE, _bytes(_encode(value))
 
     def _refuse(self, tag: int, value: Any, problem: Exception, micros: int) -> None:
         if isinstance(problem, TooLarge):
@@ -84,7 +88,7 @@ class Answers:
 
     def _fail(self, tag: int, kind: str, message: str, text: str, micros: int) -> None:
         data = _error(kind, message, text, self._room)
-        self._write(_bytes(data), meta=(ERROR, self._index, micros), tag=tag)
+        self._write(_bytes(data), meta=(_layout.RESULT_ERROR, self._index, micros), tag=tag)
 
 
 def _bytes(data: bytes | bytearray | memoryview) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .. import _open
+from .. import _layout, _open
 from ._answer import Answers
 from ._function import Function, load
 from ._loops import Limits, Session
@@ -30,9 +30,9 @@ class Options(msgspec.Struct):
     batch_wait: float = 0.0
     max_requests: int = 0
     max_memory: int = 0
-    requests: int = 3  # descriptors; pool/wire.go has the same
-    results: int = 4
-    status: int = 5
+    requests: int = _layout.FD_REQUESTS
+    results: int = _layout.FD_RESULTS
+    status: int = _layout.FD_STATUS
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import goring
 
 from .._schema import Shape
-from .shm_ring_buffer import RingBuffer, attached, dims, physical
+from ._ring_buffer import RingBuffer, attached, dims, physical
 
 
 class CupyRingBuffer(RingBuffer[Any]):

@@ -28,7 +28,7 @@ from queue import Empty, Full
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .. import _check, _errors, _layout, _open
+from .. import _check, _errors, _open, _words
 
 if TYPE_CHECKING:
     from .._participants import Consumer, Producer
@@ -166,8 +166,7 @@ class Queue:
     def qsize(self) -> int:
         """How many items wait to be taken."""
         self._check_open()
-        words: list[int] = self._ring._mapped.words()
-        return sum(word & 0xFF == _layout.READY for word in words)
+        return sum(map(_words.is_ready, self._ring._mapped.words()))
 
     def empty(self) -> bool:
         """Whether no item waits now."""

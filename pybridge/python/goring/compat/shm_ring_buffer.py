@@ -27,128 +27,25 @@ keep the processor from the one it waits for.
 
 from __future__ import annotations
 
-import abc
-import contextlib
-import threading
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy.typing as npt
 
 import goring
 
-from .. import _check
 from .._ring import Ring
-from .._schema import Shape, shape_of
+from .._schema import Shape
+from ._cupy import CupyRingBuffer
+from ._ring_buffer import RingBuffer, attached, dims, physical
 
-_PATIENCE = 20e-6  # seconds
-
-Item = TypeVar("Item")
-
-
-class RingBuffer(abc.ABC, Generic[Item]):
-    """A ring of fixed-size items for one writer and one reader.
-
-    A process joins as the writer at its first ``write`` or ``can_write`` and as the
-    reader at its first ``read`` or ``can_read``; `goring.Busy` names the holder when
-    there is one already.
-    """
-
-    def __init__(self, slots: int, ring: Ring, owner: bool) -> None:
-        self._slots = slots
-        self._ring = ring
-        self._owner = owner
-        self._producer: goring.Producer | None = None
-        self._consumer: goring.Consumer | None = None
-        self._item: goring.Message | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def capacity(self) -> int:
-        """How many items the ring holds."""
-        return self._slots
-
-    def can_write(self) -> bool:
-        """Whether `write` would find room."""
-        return self._writer().writable() and self._may_fill()
-
-    def can_read(self) -> bool:
-        """Whether `read` would return an item."""
-        return self._peek() is not None
-
-    def write(self, data: Any) -> bool:
-        """Copy an item in; False when the ring is full.
-
-        Raises
-        ------
-        SchemaError, TooLarge
-            Another dtype, shape or size than the ring's: nothing is cast, cut or repeated.
-        """
-        if not self._may_fill():
-            return False
-        try:
-            self._writer().write(data, _PATIENCE)
-        except goring.Full:
-            return False
-        return True
-
-    def read(self) -> Item | None:
-        """The oldest item, in place and read-only, or None. The same one until `release`."""
-        message = self._peek(_PATIENCE)
-        return None if message is None else self._view(message)
-
-    def release(self) -> bool:
-        """Give the item of the last `read` back; False when there is none.
-
-        Its slot is free once nobody holds the view any more, in the usual loop at the next
-        ``read``: what one looks at never changes.
-        """
-        if self._item is None:
-            return False
-        self._item.release()
-        self._item = None
-        return True
-
-    def close(self) -> None:
-        """Detach. The creator also removes the ring's name; views stay valid."""
-        if self._ring.closed:
-            return
-        self.release()
-        for side in (self._producer, self._consumer):
-            if side is not None:
-                side.close()
-        if self._owner and self._ring.name:
-            with contextlib.suppress(goring.NotFound):  # the name is gone already
-                self._ring.unlink()
-        self._ring.close()
-
-    @abc.abstractmethod
-    def _view(self, message: goring.Message) -> Item: ...
-
-    def _writer(self) -> goring.Producer:
-        with self._lock:
-            if self._producer is None:
-                self._producer = self._ring.producer(on_peer_death="wait")
-            return self._producer
-
-    def _reader(self) -> goring.Consumer:
-        with self._lock:
-            if self._consumer is None:
-                self._consumer = self._ring.consumer(on_peer_death="wait")
-            return self._consumer
-
-    def _peek(self, patience: float = 0) -> goring.Message | None:
-        reader = self._reader()
-        if self._item is None:
-            # Held: the next item's slot is under a view that the caller kept.
-            with contextlib.suppress(goring.Held):
-                self._item = reader.try_read()
-                if self._item is None and patience and reader.wait(patience):
-                    self._item = reader.try_read()
-        return self._item
-
-    def _may_fill(self) -> bool:
-        # A ring has at least two slots: a capacity of one leaves the other free.
-        return self._slots > 1 or self._ring.free == self._ring.slots
+__all__ = [
+    "BytesRingBuffer",
+    "BytesShmRingBuffer",
+    "CupyRingBuffer",
+    "NumpyRingBuffer",
+    "NumpyShmRingBuffer",
+    "RingBuffer",
+]
 
 
 class _Bytes(RingBuffer[memoryview]):
@@ -277,31 +174,3 @@ class NumpyShmRingBuffer(_Numpy):
         else:
             ring = attached(slots, goring.open(buf_shm_name, dtype=dtype, shape=items))
         super().__init__(slots, ring, owner=create)
-
-
-def physical(slots: int) -> int:
-    """The slots of the ring under a buffer of so many."""
-    if _check.integer("slots", slots) < 1:
-        raise goring.BadValue(f"slots is {slots}, want 1 or more")
-    return max(slots, 2)
-
-
-def attached(slots: int, ring: Ring) -> Ring:
-    """The ring, if a buffer of so many slots made it."""
-    if ring.slots == physical(slots):
-        return ring
-    ring.close()
-    raise goring.SchemaError(f"ring {ring.name!r} has {ring.slots} slots, not {slots}")
-
-
-def dims(shape: Shape | None) -> tuple[int, ...]:
-    """The shape of an item, which is a scalar without one."""
-    return () if shape is None else shape_of(shape)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "CupyRingBuffer":  # in a module of its own, which needs this one
-        from ._cupy import CupyRingBuffer
-
-        return CupyRingBuffer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
