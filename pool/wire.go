@@ -15,8 +15,8 @@ import (
 //
 // A worker inherits the request ring, the result ring and the writing end of a pipe as
 // descriptors of the numbers in package layout. It writes one line of JSON to the pipe: that it
-// is ready, or why it cannot start. A result carries the tag of its request, and as metadata a list of its kind, the
-// worker's index and the microseconds spent in the function.
+// is ready, or why it cannot start. A result carries the tag of its request, and as metadata a
+// list of its kind, the worker's index and the microseconds spent in the function.
 
 // firstExtra is the descriptor of the first of exec.Cmd.ExtraFiles.
 const firstExtra = 3

@@ -60,7 +60,8 @@ def test_a_lock_per_message_would_be_noticed_in_go(tmp_path: Path) -> None:
     line = "\th.Tag = tag\n"
     copy = slowed(source, line, line + "\tlock.Lock()\n\tlock.Unlock()\n", tmp_path / "produce.go")
     slowed(copy, "import (\n", 'import (\n\t"sync"\n', copy)
-    slowed(copy, "type Producer struct {\n", "var lock sync.Mutex\n\ntype Producer struct {\n", copy)
+    kind = "type Producer struct {\n"
+    slowed(copy, kind, "var lock sync.Mutex\n\n" + kind, copy)
     overlay = tmp_path / "overlay.json"
     overlay.write_text(json.dumps({"Replace": {str(source): str(copy)}}))
     counting.build(tmp_path, go=("-overlay", str(overlay)))

@@ -61,7 +61,7 @@ static inline void gr_cell_claim(gr_cell *c, unsigned seat, uint64_t value) {
 	atomic_store_explicit(&c->claimed, value, memory_order_release);
 }
 
-/* Writes the value of a claim whose writer will not. With payload the message of that claim is
+/* Writes the value of a claim in the place of its writer. With payload the message of that claim is
  * void, which is stored before the waiting streams go on. Called by a reaper, or by the claim's own
  * process when its context is gone.
  * SYNC reached load, reached store, void store */

@@ -134,7 +134,7 @@ static inline void gr_count_lost(gr_consumer *c, uint64_t n) {
 	atomic_store_explicit(gr_seat_lost(c->r, c->seat), c->lost, memory_order_relaxed);
 }
 
-/* Advances an overwrite consumer whose next message was overwritten, and reports whether it was.
+/* Advances an overwrite consumer past overwritten messages, and reports whether its next was one.
  * SYNC overwrite load, head load */
 static inline bool gr_skip_overwritten(gr_consumer *c) {
 	if (gr_word_lap(gr_load(gr_slot(c->r, c->pos.idx))) <= c->pos.lap) return false;

@@ -17,7 +17,7 @@ GR_RARE uint64_t gr_slowest_cursor(const gr_ring *r, uint64_t head) {
 	return slowest;
 }
 
-/* gr_cursor is what one consumer of a broadcast ring has released. One thread at a time uses it. */
+/* gr_cursor has the releases of one consumer of a broadcast ring. One thread at a time uses it. */
 typedef struct {
 	gr_ring *r;
 	unsigned seat;

@@ -162,7 +162,7 @@ static inline void gr_publish_run(gr_producer *p, uint64_t n) {
 	gr_after_publish(p, x);
 }
 
-/* Publishes n slots whose messages all have len bytes and no metadata. SYNC commit store */
+/* Publishes n messages that all have len bytes and no metadata. SYNC commit store */
 static inline void gr_publish_alike(gr_producer *p, uint64_t n, uint32_t len) {
 	int64_t now = gr_now(p->r);
 	gr_pos x = p->pos;

@@ -24,7 +24,7 @@ static inline bool gr_set_lock(int fd, unsigned seat, short type) {
 	return fcntl(fd, F_OFD_SETLK, &l) == 0;
 }
 
-/* Takes the lock that shows who holds the seat; false when another description has it. */
+/* Takes the lock of the seat's holder; false when another description has it. */
 static inline bool gr_lock_seat(int fd, unsigned seat) { return gr_set_lock(fd, seat, F_WRLCK); }
 
 static inline void gr_unlock_seat(int fd, unsigned seat) { gr_set_lock(fd, seat, F_UNLCK); }
@@ -46,7 +46,7 @@ static inline void gr_give_back(gr_ring *r, unsigned seat) {
 	}
 }
 
-/* Repairs what the dead holder of a seat left. The caller holds the seat's lock. The order of the
+/* Repairs the slots of the dead holder of a seat. The caller holds the seat's lock. The order of the
  * steps is that of the spec's Reap: a reaper that dies in between leaves the whole to be done
  * again. SYNC requeue store, seat store */
 static inline void gr_reap(gr_ring *r, unsigned seat) {
@@ -63,7 +63,7 @@ static inline void gr_reap(gr_ring *r, unsigned seat) {
 	gr_wake_all(r, GR_OFF_ROOM_EV);
 }
 
-/* Reaps every seat in use, except own, whose lock it gets on the description of fd, which one
+/* Reaps every seat in use, except own, that it can lock on the description of fd, which one
  * thread at a time uses. */
 static inline void gr_reap_dead(gr_ring *r, int fd, unsigned own) {
 	unsigned last = (unsigned)r->max_producers + r->max_consumers;
@@ -79,7 +79,7 @@ static inline void gr_start_cursor(gr_ring *r, unsigned seat) {
 	atomic_store(gr_seat_cursor(r, seat), atomic_load(gr_word64(r, GR_OFF_HEAD)));
 }
 
-/* Fills the entry of a seat whose lock the caller holds. The order of the stores is that of the
+/* Fills the entry of a seat under its lock, which the caller holds. The order of the stores is that of the
  * spec's Join. SYNC seat store, progress store */
 static inline void gr_enter(gr_ring *r, unsigned seat, const char *name) {
 	gr_reap(r, seat); /* The last holder may have died in this seat. */

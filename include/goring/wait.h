@@ -41,7 +41,7 @@ typedef struct {
 	int fd;               /* The description with the seat's lock. */
 	int64_t slice;        /* The longest sleep, ns. */
 	int64_t reaped;       /* The end of the last slice, when dead peers were looked for. */
-	unsigned dead;        /* The seat of the peer whose death ended the last wait. */
+	unsigned dead;        /* The seat of the peer that died in the last wait. */
 	gr_peers peers;
 	gr_slip slip;
 } gr_waiter;
@@ -115,7 +115,7 @@ static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
 	return false;
 }
 
-/* Returns why a wait whose look has failed must end, or GR_WAIT_NOT_YET. It looks once more after a
+/* Returns why a wait must end after a look has failed, or GR_WAIT_NOT_YET. It looks once more after a
  * shutdown or a death, since messages committed before must still be delivered. */
 static inline gr_wait_result gr_wait_over(gr_waiter *w, gr_look look, void *arg) {
 	gr_wait_result why = GR_WAIT_NOT_YET;

@@ -1,37 +1,57 @@
-/* cudadrv.h: finding the driver, and opening the memory of GPU rings. Nothing here is on a hot path. */
+/* cudadrv.h: finding the driver, and opening the memory of GPU rings. Not on a hot path. */
 #ifndef GORING_CUDADRV_H
 #define GORING_CUDADRV_H
 #include "goring/gpu.h"
 
 /* driver.c */
-int cudadrv_ready(void);             /* loads and initialises it, once; 0 or an error */
-const char *cudadrv_why(void);       /* what the loader said */
-const gr_cuda *cudadrv_table(void);  /* once cudadrv_ready was 0 */
+
+/* Loads and initialises the driver, once. Returns 0 or an error. */
+int cudadrv_ready(void);
+
+/* Returns the loader's text after cudadrv_ready has failed. */
+const char *cudadrv_why(void);
+
+/* Returns the driver's functions, once cudadrv_ready has returned 0. */
+const gr_cuda *cudadrv_table(void);
+
+/* Sets the driver's name and text of an error, or NULL. */
 void cudadrv_describe(int error, const char **name, const char **text);
 int cudadrv_devices(int *n);
 int cudadrv_uuid(int ordinal, gr_uuid *uuid);
 int cudadrv_name(int ordinal, char *name, int n);
 int cudadrv_version(int *version);
 
-typedef struct { /* what is to be opened; the segment has been checked */
-	int fd;                /* a description of its own, closed with the ring */
+/* ring.c */
+
+/* cudadrv_params describe the memory to open. The segment has been checked. */
+typedef struct {
+	int fd; /* A description of its own, closed with the ring. */
 	int ordinal;
-	uint32_t memory, sync; /* as in the block */
-	bool create;
+	uint32_t memory, sync; /* As in the block. */
+	bool create;           /* Try whether streams write to the cells. */
 	bool queue;
 	uint64_t slots, done_cells, stride;
-	uint64_t bytes;        /* of device memory */
+	uint64_t bytes; /* Of device memory. */
 	uint64_t gpu_off, gpu_size, data_off;
-	gr_ipc handle;         /* given, or made */
+	gr_ipc handle; /* Given to cudadrv_open, made by cudadrv_alloc. */
 } cudadrv_params;
 
-/* ring.c */
-int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base); /* zeroed device memory, and its handle */
+/* Allocates zeroed device memory and makes its handle. */
+int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base);
 int cudadrv_free(int ordinal, gr_deviceptr base);
-/* opens the memory, base being the process's own allocation or 0; *step says where it failed */
+
+/* Opens the memory. base is the process's own allocation, or 0. *step names the failed step. */
 int cudadrv_open(const cudadrv_params *w, gr_deviceptr base, gr_gpu **out, const char **step);
-void cudadrv_abandon(gr_gpu *g); /* whoever frees it later keeps the allocation: somebody has it open */
+
+/* Makes the last unreference keep the allocation, since another process has it open. */
+void cudadrv_abandon(gr_gpu *g);
+
+/* Sets the free and the total memory of a device in bytes. */
 int cudadrv_memory(int ordinal, uint64_t *unused, uint64_t *total);
-int cudadrv_try_handle(int ordinal, gr_ipc handle, unsigned char mark); /* opens, writes a byte, closes */
-int cudadrv_take_byte(int ordinal, gr_deviceptr p, unsigned char *value); /* and clears it */
+
+/* Opens a handle, writes a byte and closes it. */
+int cudadrv_try_handle(int ordinal, gr_ipc handle, unsigned char mark);
+
+/* Reads and clears a byte of device memory. */
+int cudadrv_take_byte(int ordinal, gr_deviceptr p, unsigned char *value);
 #endif

@@ -21,7 +21,10 @@ typedef struct {
 } ring;
 
 /* ---- contexts outside of a ring ---- */
-typedef struct { int device; void *context; } visit;
+typedef struct {
+	int device;
+	void *context;
+} visit;
 
 static int enter(visit *v, int ordinal) {
 	const gr_cuda *cu = cudadrv_table();
@@ -30,11 +33,13 @@ static int enter(visit *v, int ordinal) {
 	if ((error = cu->push(v->context))) cu->primary_release(v->device);
 	return error;
 }
+
 static int leave(visit *v, int error) {
 	void *was;
 	int popped = cudadrv_table()->pop(&was), released = cudadrv_table()->primary_release(v->device);
 	return error ? error : popped ? popped : released;
 }
+
 int cudadrv_memory(int ordinal, uint64_t *unused, uint64_t *total) {
 	visit v;
 	size_t u, t;
@@ -45,6 +50,7 @@ int cudadrv_memory(int ordinal, uint64_t *unused, uint64_t *total) {
 	*total = t;
 	return error;
 }
+
 /* The primary context is retained until cudadrv_free: memory lives no longer than its context. */
 int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base) {
 	const gr_cuda *cu = cudadrv_table();
@@ -53,7 +59,7 @@ int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base) {
 	int error = enter(&v, w->ordinal);
 	if (error) return error;
 	if (!(error = cu->alloc(base, w->bytes))) {
-		error = cu->memset8(*base, 0, w->bytes); /* the driver does not clear what others left */
+		error = cu->memset8(*base, 0, w->bytes); /* The driver does not clear it. */
 		if (!error) error = cu->stream_synchronize(NULL);
 		if (!error) error = cu->ipc_get(&w->handle, *base);
 		if (!error) error = cu->primary_retain(&context, v.device);
@@ -61,6 +67,7 @@ int cudadrv_alloc(cudadrv_params *w, gr_deviceptr *base) {
 	}
 	return leave(&v, error);
 }
+
 int cudadrv_free(int ordinal, gr_deviceptr base) {
 	visit v;
 	int error = enter(&v, ordinal);
@@ -69,6 +76,7 @@ int cudadrv_free(int ordinal, gr_deviceptr base) {
 	cudadrv_table()->primary_release(v.device);
 	return leave(&v, error);
 }
+
 int cudadrv_try_handle(int ordinal, gr_ipc handle, unsigned char mark) {
 	const gr_cuda *cu = cudadrv_table();
 	visit v;
@@ -83,6 +91,7 @@ int cudadrv_try_handle(int ordinal, gr_ipc handle, unsigned char mark) {
 	}
 	return leave(&v, error);
 }
+
 int cudadrv_take_byte(int ordinal, gr_deviceptr p, unsigned char *value) {
 	const gr_cuda *cu = cudadrv_table();
 	visit v;
@@ -99,12 +108,15 @@ static uint8_t *map(int fd, uint64_t off, size_t size) {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)off);
 	return p == MAP_FAILED ? NULL : p;
 }
-/* pins memory of the segment and tells where the device sees it */
+
+/* Pins memory of the segment and sets its device address. */
 static int pin(void *p, size_t n, gr_deviceptr *device) {
 	int error = cudadrv_table()->host_register(p, n, REGISTER_PORTABLE | REGISTER_DEVICEMAP);
 	return error ? error : cudadrv_table()->host_pointer(device, p, 0);
 }
-/* whether a stream really writes and waits for values in the registered page: attributes lie */
+
+/* Tries whether a stream writes to and waits for values in the registered page, since attributes may
+ * be wrong. */
 static int try_memops(ring *r) {
 	const gr_cuda *cu = cudadrv_table();
 	_Atomic uint64_t *scratch = (_Atomic uint64_t *)(r->block + GR_GPU_OFF_SCRATCH);
@@ -120,6 +132,7 @@ static int try_memops(ring *r) {
 	cu->stream_destroy(s);
 	return error || atomic_load(scratch) != mark ? GR_GPU_MEMOPS : 0;
 }
+
 static int open_cells(ring *r, const cudadrv_params *w, const char **step) {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	*step = "map the cells";
@@ -136,6 +149,7 @@ static int open_cells(ring *r, const cudadrv_params *w, const char **step) {
 	*step = "cuStreamWriteValue64";
 	return w->create ? try_memops(r) : 0;
 }
+
 static int open_pinned(ring *r, const cudadrv_params *w, const char **step) {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	*step = "map the payload";
@@ -145,6 +159,7 @@ static int open_pinned(ring *r, const cudadrv_params *w, const char **step) {
 	*step = "cuMemHostRegister of the payload";
 	return pin(r->payload, r->payload_size, &r->gpu.base);
 }
+
 static int open_device(ring *r, const cudadrv_params *w, gr_deviceptr base, const char **step) {
 	const gr_cuda *cu = cudadrv_table();
 	gr_deviceptr start;
@@ -162,6 +177,7 @@ static int open_device(ring *r, const cudadrv_params *w, gr_deviceptr base, cons
 	if ((error = cu->address_range(&start, &size, r->gpu.base))) return error;
 	return start != r->gpu.base || size < w->bytes ? GR_GPU_SMALLER : 0;
 }
+
 static void close_ring(ring *r) {
 	const gr_cuda *cu = cudadrv_table();
 	void *was;
@@ -180,9 +196,11 @@ static void close_ring(ring *r) {
 	if (!r->abandoned) close(r->fd); /* and with it the locks */
 	free(r);
 }
+
 static void unreference(gr_gpu *g) {
 	if (atomic_fetch_sub(&g->references, 1) == 1) close_ring((ring *)g);
 }
+
 void cudadrv_abandon(gr_gpu *g) { ((ring *)g)->abandoned = true; }
 
 int cudadrv_open(const cudadrv_params *w, gr_deviceptr base, gr_gpu **out, const char **step) {
@@ -218,7 +236,7 @@ int cudadrv_open(const cudadrv_params *w, gr_deviceptr base, gr_gpu **out, const
 		return 0;
 	}
 	int kept = errno;
-	r->owned = false; /* the caller frees what it gave */
+	r->owned = false; /* The caller frees its allocation. */
 	close_ring(r);
 	errno = kept;
 	return error;

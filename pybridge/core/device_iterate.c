@@ -1,22 +1,22 @@
 /* device_iterate.c: iterating over a GPU ring's queue as one of several consumers.
  *
- * consumer.c says why such a consumer must not sleep while its loop variable names a slot. On
- * host rings it iterates over copies; a copy in device memory would be an allocation of ours per
- * message. So the view ends with the next step instead:
+ * Such a consumer must not sleep while its loop variable names a slot (see take.c). On host rings
+ * it iterates over copies; a copy in device memory would be an allocation per message. So the view
+ * ends with the next step instead:
  *
- *   - If nothing but the loop variable can still name it (one reference beside ours, and no
- *     capsule of DLPack on its slot), its slot is handed on before the consumer looks for the
- *     next message, and the view is closed: whoever uses it from then on is told so.
- *   - Otherwise somebody keeps it, and the slot with it, until they drop it. If then the slot
- *     turns out to be the one that the producers must have next, the wait ends with Held, at the
- *     end of a slice: for good reason only, since one who waits alone cannot be helped.
+ *   - If only the loop variable can still name it (one reference beside the module's, and no
+ *     capsule of DLPack on its slot), its slot is handed on before the consumer looks for the next
+ *     message, and the view is closed: a later use raises Closed.
+ *   - Otherwise the view is in use, and keeps its slot until it is dropped. If that slot turns out
+ *     to be the one that the producers must have next, the wait ends with Held at the end of a
+ *     slice.
  *   - An importer by __cuda_array_interface__ holds nothing but the view, so that one reference
- *     could be its, and the memory would change under an array in use. Views of such an
- *     iteration therefore refuse that interface; DLPack, which holds the slot by itself, and
- *     Consumer.messages(), whose loop variable is not the view, have no such doubt. */
+ *     could be its, and the memory would change under an array in use. Views of such an iteration
+ *     therefore refuse that interface; DLPack, which holds the slot by itself, and
+ *     Consumer.messages(), where the loop variable is not the view, have no such doubt. */
 #include "core.h"
 
-/* lets go of the view of the step before; 0 or -1 with an exception */
+/* Ends the view of the step before. Returns 0, or -1 with an exception. */
 int scoped_end(ConsumerObject *c) {
 	DeviceObject *d = c->scoped;
 	LeaseObject *l = d->lease;
@@ -28,14 +28,18 @@ int scoped_end(ConsumerObject *c) {
 		if (lease_void(l)) c->seat->voided = gr_number(c->c.r, l->at) + 1;
 		bad = lease_hand_on(l, NULL);
 		c->busy = false;
-		if (bad && l->owes) d->lease = l; /* still held: by the view */
-		else Py_DECREF(l);
+		if (bad && l->owes)
+			d->lease = l; /* still held: by the view */
+		else
+			Py_DECREF(l);
 	}
 	Py_DECREF(d);
 	return bad;
 }
-/* whether the producers can go on only when this consumer gives something back */
+
+/* Reports whether the producers can go on only when this consumer releases a message. */
 bool scoped_blocks(const ConsumerObject *c) {
 	const gr_consumer *k = &c->c;
-	return k->pos.lap > 0 && gr_load(gr_slot(k->r, k->pos.idx)) == gr_taken_word(k->pos.lap - 1, k->owner);
+	return k->pos.lap > 0 &&
+		gr_load(gr_slot(k->r, k->pos.idx)) == gr_taken_word(k->pos.lap - 1, k->owner);
 }

@@ -1,7 +1,8 @@
-/* source.c: where the bytes of one message come from. It is looked at before anything is
- * reserved, so that a refused message leaves the ring as it was. */
+/* source.c: the source of one message's bytes. It is checked before a slot is reserved, so that a
+ * refused message leaves the ring as it was. */
 #include "core.h"
 
+/* Drops the references of a source. */
 void source_done(Source *s) {
 	if (s->has_buffer) PyBuffer_Release(&s->buffer);
 	Py_XDECREF(s->array);
@@ -9,17 +10,16 @@ void source_done(Source *s) {
 	Py_XDECREF(s->view);
 }
 
-int source_too_large(ProducerObject *p, uint64_t bytes) {
-	PyErr_Format(core_hooks.TooLarge, "message of %llu bytes, slots hold %llu", (unsigned long long)bytes, (unsigned long long)p->p.r->bytes);
-	return -1;
-}
+/* Makes bytes or a buffer the source of a bytes message. */
 static int source_bytes(ProducerObject *p, Source *s, PyObject *o) {
 	if (PyBytes_CheckExact(o)) {
 		s->data = PyBytes_AS_STRING(o);
 		s->bytes = (uint64_t)PyBytes_GET_SIZE(o);
 	} else {
 		if (!PyObject_CheckBuffer(o)) {
-			PyErr_Format(core_hooks.SchemaError, "a bytes ring takes bytes, bytearray, memoryview or arrays, got %.100s", Py_TYPE(o)->tp_name);
+			PyErr_Format(core_hooks.SchemaError,
+				"a bytes ring takes bytes, bytearray, memoryview or arrays, got %.100s",
+				Py_TYPE(o)->tp_name);
 			return -1;
 		}
 		if (PyObject_GetBuffer(o, &s->buffer, PyBUF_FULL_RO)) return -1;
@@ -28,27 +28,13 @@ static int source_bytes(ProducerObject *p, Source *s, PyObject *o) {
 		s->bytes = (uint64_t)s->buffer.len;
 		if (!PyBuffer_IsContiguous(&s->buffer, 'C')) s->direct = false;
 	}
-	return s->bytes > p->p.r->bytes ? source_too_large(p, s->bytes) : 0;
+	return s->bytes > p->p.r->bytes ? too_large(p->p.r, s->bytes) : 0;
 }
-bool shape_is(const Shape *s, int nd, const npy_intp *dims) {
-	return nd == s->nd && same_dims(nd, dims, s->dims);
-}
-PyObject *dims_tuple(int nd, const npy_intp *dims) {
-	PyObject *t = PyTuple_New(nd);
-	for (int i = 0; t && i < nd; i++) PyTuple_SET_ITEM(t, i, PyLong_FromSsize_t(dims[i]));
-	return t;
-}
-int source_mismatch(ProducerObject *p, PyArray_Descr *d, int nd, const npy_intp *dims) {
-	PyObject *got = dims_tuple(nd, dims), *want = dims_tuple(p->shape.nd, p->shape.dims);
-	if (got && want)
-		PyErr_Format(core_hooks.SchemaError, "array of dtype %S and shape %R, the ring carries %S and %R (cast=True converts the dtype)",
-		             d, got, p->shape.descr, want);
-	Py_XDECREF(got);
-	Py_XDECREF(want);
-	return -1;
-}
+
+/* Makes an array the source of a message of fixed shape, or of a tensor. */
 static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
-	PyArrayObject *a = s->array = PyArray_Check(o) ? (PyArrayObject *)Py_NewRef(o) : (PyArrayObject *)PyArray_FROM_O(o);
+	PyArrayObject *a = s->array = PyArray_Check(o) ? (PyArrayObject *)Py_NewRef(o)
+												   : (PyArrayObject *)PyArray_FROM_O(o);
 	if (!a) return -1;
 	bool tensor = !p->p.r->fixed;
 	PyArray_Descr *d = PyArray_DESCR(a);
@@ -58,11 +44,12 @@ static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 			return -1;
 		}
 		s->bytes = (uint64_t)PyArray_NBYTES(a);
-		if (s->bytes > p->p.r->bytes) return source_too_large(p, s->bytes);
+		if (s->bytes > p->p.r->bytes) return too_large(p->p.r, s->bytes);
 	} else {
 		bool same = d == p->shape.descr || PyArray_EquivTypes(d, p->shape.descr);
-		if (!shape_is(&p->shape, PyArray_NDIM(a), PyArray_DIMS(a)) || (!same && (!cast || PyDataType_REFCHK(d))))
-			return source_mismatch(p, d, PyArray_NDIM(a), PyArray_DIMS(a));
+		if (!shape_is(&p->shape, PyArray_NDIM(a), PyArray_DIMS(a)) ||
+			(!same && (!cast || PyDataType_REFCHK(d))))
+			return shape_mismatch(&p->shape, d, PyArray_NDIM(a), PyArray_DIMS(a));
 		s->bytes = p->p.r->bytes;
 		s->direct = same;
 	}
@@ -70,13 +57,15 @@ static int source_array(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	s->data = PyArray_DATA(a);
 	return 0;
 }
-/* makes the source one run of bytes, for a driver that copies nothing else */
+
+/* Makes the source one run of bytes, since a driver copies nothing else. */
 static int source_flatten(ProducerObject *p, Source *s) {
 	PyObject *flat;
 	if (s->array) {
 		PyArray_Descr *d = p->p.r->fixed ? p->shape.descr : PyArray_DESCR(s->array);
 		Py_INCREF(d); /* stolen */
-		flat = PyArray_FromArray(s->array, d, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY);
+		flat = PyArray_FromArray(
+			s->array, d, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY);
 		if (!flat) return -1;
 		Py_SETREF(s->array, (PyArrayObject *)flat);
 		s->data = PyArray_DATA(s->array);
@@ -84,7 +73,8 @@ static int source_flatten(ProducerObject *p, Source *s) {
 		if (!(flat = PyBytes_FromStringAndSize(NULL, s->buffer.len))) return -1;
 		int bad = PyBuffer_ToContiguous(PyBytes_AS_STRING(flat), &s->buffer, s->buffer.len, 'C');
 		PyBuffer_Release(&s->buffer);
-		s->has_buffer = !bad && PyObject_GetBuffer(flat, &s->buffer, PyBUF_SIMPLE) == 0; /* which keeps it */
+		s->has_buffer = !bad &&
+			PyObject_GetBuffer(flat, &s->buffer, PyBUF_SIMPLE) == 0; /* The export keeps flat. */
 		Py_DECREF(flat);
 		if (!s->has_buffer) return -1;
 		s->data = s->buffer.buf;
@@ -92,7 +82,9 @@ static int source_flatten(ProducerObject *p, Source *s) {
 	s->direct = true;
 	return 0;
 }
-/* looks at the message before anything is reserved */
+
+/* Checks the object and makes it the source of a message. No slot is reserved yet. Returns 0, or -1
+ * with an exception. */
 int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	gr_gpu *gpu = p->seat ? p->seat->gpu : NULL;
 	s->array = NULL;
@@ -105,11 +97,12 @@ int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	s->view = NULL;
 	s->like.descr = NULL;
 	int far = gpu ? device_source(p, s, o) : 0, bad = far < 0;
-	if (!far) bad = p->p.r->kind == GR_KIND_BYTES ? source_bytes(p, s, o) : source_array(p, s, o, cast);
+	if (!far)
+		bad = p->p.r->kind == GR_KIND_BYTES ? source_bytes(p, s, o) : source_array(p, s, o, cast);
 	if (!bad && s->array && s->direct && (s->bytes >= BIG_COPY || gpu)) {
-		/* the export keeps the array's memory in place while other threads run */
+		/* The export keeps the array's memory in place while other threads run. */
 		bad = PyObject_GetBuffer((PyObject *)s->array, &s->buffer, PyBUF_C_CONTIGUOUS);
-		if (bad) { /* dtypes that the buffer protocol lacks: copy under the lock */
+		if (bad) { /* The buffer protocol lacks some dtypes: copy under the lock. */
 			PyErr_Clear();
 			bad = 0;
 			s->direct = false;
@@ -121,31 +114,36 @@ int source_open(ProducerObject *p, Source *s, PyObject *o, bool cast) {
 	if (bad) source_done(s);
 	return bad;
 }
-/* lets NumPy copy what is no plain run of bytes */
+
+/* Lets NumPy copy an array that is no plain run of bytes. */
 static int copy_array(ProducerObject *p, Source *s, uint8_t *to) {
 	PyArray_Descr *d = p->p.r->fixed ? p->shape.descr : PyArray_DESCR(s->array);
 	Py_INCREF(d); /* stolen */
-	PyArrayObject *out = (PyArrayObject *)PyArray_NewFromDescr(&PyArray_Type, d, PyArray_NDIM(s->array), PyArray_DIMS(s->array), NULL, to, NPY_ARRAY_WRITEABLE, NULL);
+	PyArrayObject *out = (PyArrayObject *)PyArray_NewFromDescr(&PyArray_Type, d,
+		PyArray_NDIM(s->array), PyArray_DIMS(s->array), NULL, to, NPY_ARRAY_WRITEABLE, NULL);
 	if (!out) return -1;
 	int bad = PyArray_CopyInto(out, s->array);
 	Py_DECREF(out);
 	return bad;
 }
+
+/* Copies the message to a slot. Other Python threads run while a large one is copied. */
 int source_copy(ProducerObject *p, Source *s, uint8_t *to) {
-	if (!s->direct) return s->array ? copy_array(p, s, to) : PyBuffer_ToContiguous(to, &s->buffer, s->buffer.len, 'C');
+	if (!s->direct)
+		return s->array ? copy_array(p, s, to)
+						: PyBuffer_ToContiguous(to, &s->buffer, s->buffer.len, 'C');
 	if (s->bytes < BIG_COPY) {
 		memcpy(to, s->data, s->bytes);
 		return 0;
 	}
 	p->busy = true;
-	Py_BEGIN_ALLOW_THREADS
-	memcpy(to, s->data, s->bytes);
-	Py_END_ALLOW_THREADS
-	p->busy = false;
+	Py_BEGIN_ALLOW_THREADS memcpy(to, s->data, s->bytes);
+	Py_END_ALLOW_THREADS p->busy = false;
 	return 0;
 }
 
-/* writes metadata into the reserved slot */
+/* Writes metadata into the reserved slot and sets its length. Returns 0, or -1 with an exception.
+ * */
 int encode_meta(ProducerObject *p, PyObject *meta, uint16_t *len) {
 	*len = 0;
 	if (!meta || meta == Py_None) return 0;
@@ -153,9 +151,14 @@ int encode_meta(ProducerObject *p, PyObject *meta, uint16_t *len) {
 	if (!b) return -1;
 	Py_ssize_t n = PyBytes_Check(b) ? PyBytes_GET_SIZE(b) : -1;
 	int bad = n < 0 || (uint64_t)n > p->p.r->max_meta;
-	if (n < 0) PyErr_SetString(PyExc_TypeError, "encode_meta must return bytes");
-	else if (bad) PyErr_Format(core_hooks.TooLarge, "metadata of %zd bytes, the ring has room for %llu (max_meta)", n, (unsigned long long)p->p.r->max_meta);
-	else memcpy(gr_meta(p->p.r, p->p.pos.idx), PyBytes_AS_STRING(b), (size_t)n);
+	if (n < 0)
+		PyErr_SetString(PyExc_TypeError, "encode_meta must return bytes");
+	else if (bad)
+		PyErr_Format(core_hooks.TooLarge,
+			"metadata of %zd bytes, the ring has room for %llu (max_meta)", n,
+			(unsigned long long)p->p.r->max_meta);
+	else
+		memcpy(gr_meta(p->p.r, p->p.pos.idx), PyBytes_AS_STRING(b), (size_t)n);
 	*len = (uint16_t)n;
 	Py_DECREF(b);
 	return bad ? -1 : 0;
