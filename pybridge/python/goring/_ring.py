@@ -39,7 +39,7 @@ _P = TypeVar("_P")
 class Ring:
     """An attached ring; made by `create` and `open`. Any thread may use it.
 
-    A context manager: leaving it detaches. The ring itself, with what is in it, stays
+    A context manager: leaving it detaches. The ring itself stays, with its messages,
     until `unlink`.
     """
 
@@ -72,7 +72,7 @@ class Ring:
 
     @property
     def info(self) -> Info:
-        """What the ring says of itself."""
+        """Description of the ring."""
         return self._info
 
     @property
@@ -82,17 +82,17 @@ class Ring:
 
     @property
     def slots(self) -> int:
-        """How many messages the ring holds."""
+        """Number of messages that the ring holds."""
         return self._info.slots
 
     @property
     def kind(self) -> str:
-        """What the payloads are: "bytes", "array", "struct" or "tensor"."""
+        """Type of the payloads: "bytes", "array", "struct" or "tensor"."""
         return self._info.kind
 
     @property
     def mode(self) -> str:
-        """How messages are shared out: "queue", "broadcast" or "overwrite"."""
+        """Mode of the ring: "queue", "broadcast" or "overwrite"; see `create`."""
         return self._info.mode
 
     @property
@@ -118,13 +118,14 @@ class Ring:
         Parameters
         ----------
         name : str, optional
-            For people who look at the ring; the program's name without it.
+            Name under which statistics and errors show this producer; without it the program's
+            name.
         wait : {"adaptive", "spin", "park"}
             How to wait for room: spin a little and then sleep, spin, sleep at once. In a fast
-            stream the first stays away for up to 2 us, so that its peer gets some messages
-            ahead, which makes both faster.
+            stream the first pauses for up to 2 us before it looks, so that several messages
+            accumulate, which makes both ends faster.
         on_peer_death : {"raise", "wait"}
-            What a wait for room does when the last consumer has died: raise `PeerDead`, or
+            End of a wait for room when the last consumer has died: raise `PeerDead`, or
             wait for a successor. A consumer that has not come yet, or has left, is waited
             for either way.
         stream : optional
@@ -142,8 +143,14 @@ class Ring:
         ------
         Busy
             No producer's seat is left; the text names the holders.
+        Closed
+            The ring is closed.
+        BadValue
+            An argument is impossible; its value is in the text.
+        Unsupported
+            stream is given, but the ring is in host memory.
         CudaUnavailable, WrongDevice, ExporterGone, CudaError
-            The device memory of a ring on a GPU cannot be opened here.
+            The device memory of a ring on a GPU cannot be opened in this process.
         """
         from ._participants import Producer
 
@@ -174,15 +181,15 @@ class Ring:
         name, wait, on_peer_death
             As for `producer`.
         timeout : float, optional
-            Seconds that iteration and `Consumer.read` wait unless told otherwise; None: for
-            ever.
+            Seconds that iteration waits, and `Consumer.read` without a timeout of its own;
+            None: for ever.
         copy : bool
-            Hand out arrays that are the caller's own instead of views in place, for peers
-            that are not trusted to leave alone what they have written. Not on a GPU.
+            Hand out private copies instead of views in place, for peers that are not trusted to
+            leave published messages unchanged. Not on a GPU.
         stream : optional
-            As for `producer`. A slot is handed back behind what is on this stream by then, and
-            on every stream that an importer asked DLPack for; work on others must be named by
-            ``message.release(stream=...)``.
+            As for `producer`. A slot is released after the work that is on this stream by then,
+            and on every stream for which an importer asked DLPack; work on another stream must
+            be named by ``message.release(stream=...)``.
 
         Returns
         -------
@@ -193,8 +200,14 @@ class Ring:
         ------
         Busy
             No consumer's seat is left; the text names the holders.
+        Closed
+            The ring is closed.
+        BadValue
+            An argument is impossible; its value is in the text.
+        Unsupported
+            stream is given, but the ring is in host memory; or copy, but it is on a GPU.
         CudaUnavailable, WrongDevice, ExporterGone, CudaError
-            The device memory of a ring on a GPU cannot be opened here.
+            The device memory of a ring on a GPU cannot be opened in this process.
         """
         from ._participants import Consumer
 
@@ -232,39 +245,66 @@ class Ring:
         try:
             return new(seat["seat"], seat["fd"], seat["gpu"])
         except BaseException:
-            os.close(seat["fd"])  # and with it the seat's lock: the next one to join clears up
+            os.close(seat["fd"])  # drops the seat's lock, so that the next to join reaps the seat
             _load.unreference_gpu(seat["gpu"])
             raise
 
     def stats(self) -> Stats:
-        """Look at every slot and seat once."""
+        """Count the slots by state and describe the participants.
+
+        Returns
+        -------
+        Stats
+
+        Raises
+        ------
+        Closed
+            The ring is closed.
+        """
         return read_stats(_load.call("Stats", self._handle))
 
     def reap(self) -> int:
-        """Repair what dead participants left, and say how many there were.
+        """Reap dead participants and return how many there were.
 
-        Their half-written messages are skipped, what they had taken goes to others, their
-        seats are free. Nobody needs to call it, since everybody who waits does the same ten
-        times a second or more; a program that sees a peer die can save that time.
+        Their half-written messages are aborted, the messages that they had taken are requeued,
+        their seats are free. No program needs to call it, since each participant that waits
+        does the same ten times a second or more; a program that sees a peer die can save that
+        time.
+
+        Raises
+        ------
+        Closed
+            The ring is closed.
         """
         reaped: int = _load.call("Reap", self._handle)
         return reaped
 
     @property
     def free(self) -> int:
-        """How many slots can be written now without waiting for anybody."""
+        """Number of slots that can be written now without waiting."""
         return self._mapped.free()
 
     def shutdown(self) -> None:
-        """Say that no more messages will come.
+        """Shut the ring down: no more messages will come.
 
-        Producers are refused; consumers take what is there and then end. Call it when
-        the producers are done. It concerns every process and is not undone.
+        Producers get `Ended`; consumers read the remaining messages and then end. To be called
+        when the producers are done. It concerns every process and cannot be undone.
+
+        Raises
+        ------
+        Closed
+            The ring is closed.
         """
         _load.call("Shutdown", self._handle)
 
     def fileno(self) -> int:
-        """The segment's descriptor, to be passed to another process; see `open`'s fd."""
+        """Return the segment's descriptor, to be passed to another process; see `open`'s fd.
+
+        Raises
+        ------
+        Closed
+            The ring is closed.
+        """
         if self.closed:
             raise Closed("the ring is closed")
         return self._fd
@@ -275,15 +315,34 @@ class Ring:
         The process at the other end takes it with `receive`, or in Go with
         goring.Receive. It can then read and write the ring, but not truncate it.
 
+        Parameters
+        ----------
+        sock : socket.socket
+            A connected Unix socket.
+
         Raises
         ------
         Unsafe
-            A named ring, whose file any process of its user can truncate.
+            The ring has a name, so any process of its user can truncate its file.
+        Closed
+            The ring is closed.
+        OSError
+            The socket failed.
         """
         _passing.send(sock, self.fileno())
 
     def unlink(self) -> None:
-        """Remove the ring's name if it still means this ring. Who is attached goes on."""
+        """Remove the ring's name, unless it means another ring by now.
+
+        Attached processes go on using the ring.
+
+        Raises
+        ------
+        NotFound
+            The name is gone, or there is a newer ring of that name.
+        Closed
+            The ring is closed.
+        """
         _load.call("UnlinkRing", self._handle)
 
     def close(self) -> None:
@@ -308,10 +367,10 @@ class Ring:
 
     def __repr__(self) -> str:
         i = self._info
-        what = f"{i.kind} {i.dtype} {i.shape}" if i.shape is not None else i.kind
-        what += f" on {i.gpu.device}" if i.gpu is not None else ""
+        payload = f"{i.kind} {i.dtype} {i.shape}" if i.shape is not None else i.kind
+        payload += f" on {i.gpu.device}" if i.gpu is not None else ""
         fill = f"{i.slots - self.free} of {i.slots} slots in use"
-        return f"<goring.Ring {i.name!r}: {what}, {'closed' if self.closed else fill}>"
+        return f"<goring.Ring {i.name!r}: {payload}, {'closed' if self.closed else fill}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -321,7 +380,7 @@ class Ring:
 
 
 def program() -> str:
-    """The name of this program, for people."""
+    """Return the name of this program, as statistics show it."""
     return os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else "python")
 
 
