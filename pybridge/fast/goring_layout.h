@@ -94,7 +94,7 @@
 #define GR_READY 2
 #define GR_TAKEN 3
 
-/* Liveness locks: the byte at the base plus the seat's number, and bytes beside it for other duties. */
+/* Liveness locks: the byte at the base plus the seat's number, and bytes beside it with other uses. */
 #define GR_LOCK_BASE 4611686018427387904ull
 #define GR_LOCK_IMPORTERS 65533
 #define GR_LOCK_EXPORTER 65534
@@ -158,12 +158,12 @@
 #define GR_MODE_BROADCAST 2
 #define GR_MODE_OVERWRITE 3
 
-/* The kinds of memory. */
+/* The kinds of memory of a GPU ring. */
 #define GR_GPU_MEMORY_IPC 1
 #define GR_GPU_MEMORY_VMM 2
 #define GR_GPU_MEMORY_HOST 3
 
-/* The kinds of synchronisation. */
+/* The kinds of synchronisation of a GPU ring. */
 #define GR_GPU_SYNC_HOST 0
 #define GR_GPU_SYNC_TIMELINE 1
 

@@ -94,7 +94,7 @@ WRITING: Final = 1
 READY: Final = 2
 TAKEN: Final = 3
 
-# Liveness locks: the byte at the base plus the seat's number, and bytes beside it for other duties.
+# Liveness locks: the byte at the base plus the seat's number, and bytes beside it with other uses.
 LOCK_BASE: Final = 4611686018427387904
 LOCK_IMPORTERS: Final = 65533
 LOCK_EXPORTER: Final = 65534
@@ -158,12 +158,12 @@ MODE_QUEUE: Final = 1
 MODE_BROADCAST: Final = 2
 MODE_OVERWRITE: Final = 3
 
-# The kinds of memory.
+# The kinds of memory of a GPU ring.
 GPU_MEMORY_IPC: Final = 1
 GPU_MEMORY_VMM: Final = 2
 GPU_MEMORY_HOST: Final = 3
 
-# The kinds of synchronisation.
+# The kinds of synchronisation of a GPU ring.
 GPU_SYNC_HOST: Final = 0
 GPU_SYNC_TIMELINE: Final = 1
 
