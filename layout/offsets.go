@@ -116,7 +116,7 @@ const (
 	StateTaken   = 3
 )
 
-// Liveness locks: the byte at the base plus the seat's number, and bytes beside it with other uses.
+// Liveness locks: the byte at the base plus the seat's number, and bytes for other duties.
 const (
 	LockBase      = 1 << 62
 	LockImporters = 65533 // read lock of each process that has a GPU ring's memory open

@@ -94,7 +94,7 @@
 #define GR_READY 2
 #define GR_TAKEN 3
 
-/* Liveness locks: the byte at the base plus the seat's number, and bytes beside it with other uses. */
+/* Liveness locks: the byte at the base plus the seat's number, and bytes for other duties. */
 #define GR_LOCK_BASE 4611686018427387904ull
 #define GR_LOCK_IMPORTERS 65533
 #define GR_LOCK_EXPORTER 65534

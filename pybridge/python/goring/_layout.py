@@ -94,7 +94,7 @@ WRITING: Final = 1
 READY: Final = 2
 TAKEN: Final = 3
 
-# Liveness locks: the byte at the base plus the seat's number, and bytes beside it with other uses.
+# Liveness locks: the byte at the base plus the seat's number, and bytes for other duties.
 LOCK_BASE: Final = 4611686018427387904
 LOCK_IMPORTERS: Final = 65533
 LOCK_EXPORTER: Final = 65534
