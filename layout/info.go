@@ -61,7 +61,7 @@ func EncodeInfo(in Info) ([]byte, error) {
 }
 
 // plainMap returns m as a reader gets it: structs and typed maps have become maps of
-// strings, whose keys the encoder sorts.
+// strings, since the encoder sorts the keys of those.
 func plainMap(m map[string]any) (plain map[string]any, err error) {
 	b, err := EncodeMeta(nil, m)
 	if err == nil {

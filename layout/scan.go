@@ -6,8 +6,8 @@ import (
 )
 
 // Scan fails with ErrMsgpack unless b is exactly one msgpack value, nested at most depth deep,
-// whose declared children can all be in b. The decoder trusts declared lengths and recurses,
-// so all bytes must be scanned before it: five could make it allocate 64 GiB. Scan
+// with room in b for all the children that it declares. The decoder trusts declared lengths and
+// recurses, so all bytes must be scanned before it: five could make it allocate 64 GiB. Scan
 // neither recurses nor allocates.
 func Scan(b []byte, depth int) error {
 	var open [MaxDepth + 1]uint64 // values still to come at each level

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from . import _check, _layout, _load, _meta, _passing, _schema
 from ._errors import BadValue, SchemaError
 from ._info import expect
-from ._ring import Ring, program
+from ._joining import program
+from ._ring import Ring
 from ._schema import Shape
 from ._stats import Entry
 

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end. Ctrl-C
-# works even where the tests run as a background job, whose children ignore it.
+# works even where the tests run as a background job, the children of which ignore it.
 PREAMBLE = (
     "import ctypes, signal; ctypes.CDLL(None).prctl(1, 9); "
     "signal.signal(signal.SIGINT, signal.default_int_handler)\n"

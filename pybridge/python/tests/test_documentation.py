@@ -60,8 +60,8 @@ def test_functions_document_what_they_raise(place: Any) -> None:
     prefix = f"{place.__name__}." if isinstance(place, type) else ""
     functions = {
         prefix + name: thing
-        for name, thing in vars(place).items()
-        if inspect.isfunction(thing) and not name.startswith("_")
+        for name, thing in inspect.getmembers(place, inspect.isfunction)
+        if not name.startswith("_")
     }
     assert functions
     for name, function in functions.items():
