@@ -16,14 +16,14 @@ type dtype struct {
 }
 
 // dtypes are the scalar dtypes by code, with their sizes in bytes. The names are
-// NumPy's, and the names of ml_dtypes where NumPy has none.
+// NumPy's, or those of ml_dtypes for dtypes that NumPy lacks.
 var dtypes = []dtype{
 	1: {"|b1", 1}, 2: {"|i1", 1}, 3: {"|u1", 1}, 4: {"<i2", 2}, 5: {"<u2", 2}, 6: {"<i4", 4}, 7: {"<u4", 4},
 	8: {"<i8", 8}, 9: {"<u8", 8}, 10: {"<f2", 2}, 11: {"<f4", 4}, 12: {"<f8", 8}, 13: {"<c8", 8}, 14: {"<c16", 16},
 	15: {"bfloat16", 2}, 16: {"float8_e4m3fn", 1}, 17: {"float8_e5m2", 1},
 }
 
-// Codes lists every code, ascending.
+// Codes returns every code, ascending.
 func Codes() []DTypeCode {
 	all := make([]DTypeCode, 0, len(dtypes)-1)
 	for c := range dtypes[1:] {
@@ -32,13 +32,13 @@ func Codes() []DTypeCode {
 	return all
 }
 
-// CodeOf is the code of a dtype string.
+// CodeOf returns the code of a dtype string, and whether it has one.
 func CodeOf(name string) (DTypeCode, bool) {
 	i := slices.IndexFunc(dtypes, func(d dtype) bool { return d.name == name && name != "" })
 	return DTypeCode(max(i, 0)), i > 0
 }
 
-// String is the dtype string.
+// String returns the dtype string.
 func (c DTypeCode) String() string {
 	if c == 0 || int(c) >= len(dtypes) {
 		return fmt.Sprintf("dtype(%d)", uint16(c))
@@ -46,7 +46,7 @@ func (c DTypeCode) String() string {
 	return dtypes[c].name
 }
 
-// Size is the bytes of one element, and whether the code exists.
+// Size returns the bytes of one element, and whether the code exists.
 func (c DTypeCode) Size() (int, bool) {
 	if c == 0 || int(c) >= len(dtypes) {
 		return 0, false
@@ -59,8 +59,8 @@ var (
 	timed = regexp.MustCompile(`^<[mM]8\[(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]$`)
 )
 
-// DTypeSize is the bytes of one element of a dtype string, or ErrSchema for one
-// that a ring cannot carry.
+// DTypeSize returns the bytes of one element of a dtype string. It fails with ErrSchema for a
+// dtype that a ring cannot carry.
 func DTypeSize(name string) (int, error) {
 	if c, ok := CodeOf(name); ok {
 		n, _ := c.Size()

@@ -2,8 +2,8 @@ package layout
 
 import "errors"
 
-// Why a file is no segment that this implementation can use, in the order in which
-// the checks are made.
+// The reasons why a file is no segment that this implementation can use, in the order of the
+// checks.
 var (
 	ErrTruncated = errors.New("segment is truncated")
 	ErrForeign   = errors.New("not a goring segment")
@@ -16,13 +16,13 @@ var (
 )
 
 var (
-	// ErrSchema: a dtype, shape or type that a ring cannot carry, or another one
+	// ErrSchema is returned for a dtype, shape or type that a ring cannot carry, or another one
 	// than the ring carries.
 	ErrSchema = errors.New("schema mismatch")
-	// ErrPlan: a ring that cannot be built; the text names the field and its value.
+	// ErrPlan is returned for a ring that cannot be built; the text names the field and its value.
 	ErrPlan = errors.New("cannot make such a ring")
-	// ErrMsgpack: bytes that are not one bounded msgpack value.
+	// ErrMsgpack is returned for bytes that are not one bounded msgpack value.
 	ErrMsgpack = errors.New("bad msgpack")
-	// ErrTensor: a tensor descriptor that cannot be.
+	// ErrTensor is returned for an impossible tensor descriptor.
 	ErrTensor = errors.New("bad tensor descriptor")
 )

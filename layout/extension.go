@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	timestampType = -1 // of the one extension that msgpack itself defines
+	timestampType = -1 // type of the one extension that msgpack itself defines
 	maxNanosecond = 999_999_999
 )
 
-// plainExtensions is b, which has been scanned, with every timestamp in its 12-byte
-// form; any other extension is refused. Where the decoder wants a map and finds an
-// extension, it takes the extension's body for the map. That body was not scanned:
-// eight bytes could still make it allocate 100 GiB. The 12-byte form begins with the
-// nanoseconds, a byte below 0x3c, which begins no map.
+// plainExtensions returns b, which must have been scanned, with every timestamp in its 12-byte
+// form; it fails with ErrMsgpack for any other extension. A decoder that expects a map and finds
+// an extension decodes the extension's body as the map. That body was not scanned: eight bytes
+// could still make it allocate 100 GiB. The 12-byte form begins with the nanoseconds, a byte below
+// 0x3c, which begins no map.
 func plainExtensions(b []byte) ([]byte, error) {
 	var out []byte
 	done := 0 // bytes of b that are in out
@@ -38,7 +38,7 @@ func plainExtensions(b []byte) ([]byte, error) {
 	return append(out, b[done:]...), nil
 }
 
-// extension is the type and body of a whole extension value.
+// extension returns the type and body of a value, and whether it is an extension.
 func extension(value []byte) (kind int8, body []byte, ok bool) {
 	c := value[0]
 	if c >= 0xc7 && c <= 0xc9 || c >= 0xd4 && c <= 0xd8 {

@@ -6,10 +6,10 @@ import (
 	"example.com/goring/internal/enum"
 )
 
-// Memory says where the payloads of a GPU ring are.
+// Memory is the kind of memory that holds the payloads of a GPU ring.
 type Memory uint32
 
-// The kinds of memory.
+// The kinds of memory of a GPU ring.
 const (
 	MemoryIPC  Memory = 1 // device memory, shared by a legacy IPC handle
 	MemoryVMM  Memory = 2 // device memory, shared as a descriptor; not implemented
@@ -27,12 +27,12 @@ func ParseMemory(s string) (Memory, error) {
 	return Memory(i), err
 }
 
-// Sync says how the participants of a GPU ring wait for each other's device work.
+// Sync is how the participants of a GPU ring wait for each other's device work.
 type Sync uint32
 
-// The kinds of synchronisation.
+// The kinds of synchronisation of a GPU ring.
 const (
-	SyncHost     Sync = iota // the host waits for the device before it hands a slot on
+	SyncHost     Sync = iota // the host waits for the device before it publishes or releases a slot
 	SyncTimeline             // streams wait for cells in the segment
 )
 
@@ -52,7 +52,7 @@ func DeviceUUID(u [16]byte) string {
 	return fmt.Sprintf("GPU-%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// GPUBlock is the immutable part of what a GPU ring has beside other rings.
+// GPUBlock is the immutable part of the GPU area, which only GPU rings have.
 type GPUBlock struct {
 	Memory     Memory
 	Sync       Sync
@@ -60,7 +60,7 @@ type GPUBlock struct {
 	Boot       [16]byte // boot id
 	Allocation uint64   // bytes of device memory
 	Driver     uint32
-	Exporter   uint32 // pid, for people
+	Exporter   uint32 // pid of the creator as it saw it, for messages
 	Handle     [GPUHandleSize]byte
 }
 
@@ -82,7 +82,8 @@ func (g *GPUBlock) Encode(dst []byte) {
 	le.PutUint32(dst[GPUOffCRC:], checksum(dst[:GPUOffCRC]))
 }
 
-// ParseGPU checks and decodes the GPU block of the ring of s; b is a private copy.
+// ParseGPU checks and decodes the GPU block of the ring of s; b must be a private copy. It fails
+// with ErrTruncated, ErrGeometry, ErrVersion or ErrChecksum.
 func (s *Superblock) ParseGPU(b []byte) (g GPUBlock, err error) {
 	if len(b) < GPUBlockSize {
 		return g, fmt.Errorf("%d bytes, a GPU block has %d: %w", len(b), GPUBlockSize, ErrTruncated)
@@ -115,13 +116,13 @@ func (s *Superblock) ParseGPU(b []byte) (g GPUBlock, err error) {
 	})
 }
 
-// GPU reports whether the payloads are for devices.
+// GPU reports whether it is a GPU ring.
 func (s *Superblock) GPU() bool { return s.Incompat&IncompatCUDA != 0 }
 
 // InDevice reports whether the payloads are in device memory, not in the segment.
 func (s *Superblock) InDevice() bool { return s.GPU() && s.DataOff == 0 }
 
-// DoneCells is how many cells the consumers of a GPU ring write.
+// DoneCells returns the number of cells that the consumers of a GPU ring write.
 func (s *Superblock) DoneCells() uint64 {
 	switch s.Mode {
 	case ModeQueue:
@@ -133,18 +134,18 @@ func (s *Superblock) DoneCells() uint64 {
 	return 0
 }
 
-// ReadyCell is the offset of the cell of slot i's producer.
+// ReadyCell returns the offset of the cell that slot i's producer writes.
 func (s *Superblock) ReadyCell(i uint64) uint64 { return s.GPUOff + GPUOffCells + i*GPUCellSize }
 
-// DoneCell is the offset of cell k of the consumers: a slot's, or in broadcast a consumer's.
+// DoneCell returns the offset of done cell k: a slot's in a queue, a consumer's in broadcast.
 func (s *Superblock) DoneCell(k uint64) uint64 { return s.ReadyCell(s.Slots + k) }
 
-// gpuSize is what block, state and cells take.
+// gpuSize returns the bytes of block, state and cells.
 func (s *Superblock) gpuSize() uint64 {
 	return GPUOffCells + GPUCellSize*(s.Slots+s.DoneCells())
 }
 
-// validateGPU checks the GPU area; what lies before it has been checked.
+// validateGPU checks the GPU area; the areas before it must have been checked.
 func (s *Superblock) validateGPU() error {
 	if !s.GPU() {
 		return firstBroken([]rule{{s.GPUOff == 0, "gpu_off", s.GPUOff}, {s.GPUSize == 0, "gpu_size", s.GPUSize}})

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// gpuPlan is a plan for a GPU ring of 4 slots of 1000 bytes.
+// gpuPlan returns a plan for a GPU ring of 4 slots of 1000 bytes.
 func gpuPlan(m Memory) Plan {
 	p := small()
 	p.Schema, p.Memory = Bytes(1000), m
@@ -92,7 +92,7 @@ func TestGPUGeometryNamesTheField(t *testing.T) {
 	}
 }
 
-// goodBlock is a block that fits the ring.
+// goodBlock returns a block that fits the ring.
 func goodBlock(sb *Superblock) GPUBlock {
 	g := GPUBlock{Memory: MemoryHost, Sync: SyncTimeline, Device: [16]byte{1}, Boot: [16]byte{2}, Driver: 12090, Exporter: 7, Handle: [64]byte{3}}
 	if sb.InDevice() {
@@ -140,7 +140,7 @@ func TestEveryFlippedBitOfTheGPUBlockIsRefused(t *testing.T) {
 	}
 }
 
-// A checksum proves that a peer meant what it wrote, not that it fits the ring.
+// A checksum proves that a block is undamaged, not that it fits the ring.
 func TestGPUBlocksThatDoNotFit(t *testing.T) {
 	for _, c := range []struct {
 		memory Memory

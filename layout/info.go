@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Info is what a ring says of itself: the info block.
+// Info is the info block: the description of a ring.
 type Info struct {
-	Name    string // at creation, "" for anonymous rings
+	Name    string // name at creation, "" for anonymous rings
 	Schema  Schema
 	Creator Creator
-	User    map[string]any // the creator's own facts
+	User    map[string]any // facts of the creator
 }
 
-// Creator is for people who look at a ring.
+// Creator describes the program that made a ring.
 type Creator struct {
 	Lang    string `msgpack:"lang"`
 	Version string `msgpack:"version"`
@@ -22,10 +22,10 @@ type Creator struct {
 	PID     int    `msgpack:"pid"`
 }
 
-// infoVersion is the value of key v.
+// infoVersion is the value of key v of the info block.
 const infoVersion = 1
 
-// record is a field as it stands in the info block: [name, dtype, offset, shape].
+// record is a field as the info block has it: [name, dtype, offset, shape].
 type record struct {
 	//lint:ignore U1000 read by msgpack through its tag
 	_msgpack struct{} `msgpack:",as_array"`
@@ -35,8 +35,8 @@ type record struct {
 	Shape    []int
 }
 
-// EncodeInfo is the info block of in: one map with sorted keys, so that equal rings
-// have equal bytes.
+// EncodeInfo returns the info block of in: one map with sorted keys, so that equal rings
+// have equal bytes. It fails with ErrSchema or ErrPlan.
 func EncodeInfo(in Info) ([]byte, error) {
 	if err := in.Schema.Validate(); err != nil {
 		return nil, err
@@ -60,8 +60,8 @@ func EncodeInfo(in Info) ([]byte, error) {
 	return b, nil
 }
 
-// plainMap is m as a reader gets it: structs and typed maps have become maps of
-// strings, whose keys the encoder sorts.
+// plainMap returns m as a reader gets it: structs and typed maps have become maps of
+// strings, since the encoder sorts the keys of those.
 func plainMap(m map[string]any) (plain map[string]any, err error) {
 	b, err := EncodeMeta(nil, m)
 	if err == nil {
@@ -70,14 +70,14 @@ func plainMap(m map[string]any) (plain map[string]any, err error) {
 	return plain, err
 }
 
-// describe is the creator as a map. What the system says of a program and its host
-// need not be UTF-8; in the info block it must be.
+// describe returns the creator as a map. The system's names of a program and its host need not be
+// UTF-8; in the info block they must be.
 func (c Creator) describe() map[string]any {
 	text := func(s string) string { return strings.ToValidUTF8(s, "?") }
 	return map[string]any{"lang": text(c.Lang), "version": text(c.Version), "program": text(c.Program), "host": text(c.Host), "pid": c.PID}
 }
 
-// describe adds the keys of the ring's kind.
+// describe adds the keys of the ring's kind to m.
 func (s Schema) describe(m map[string]any) {
 	if s.Kind == KindBytes || s.Kind == KindTensor {
 		m["max_bytes"] = s.MaxBytes
@@ -95,7 +95,7 @@ func (s Schema) describe(m map[string]any) {
 	m["fields"] = fields
 }
 
-// dims is a shape that encodes as [] and not as nil.
+// dims returns a shape that encodes as [] and not as nil.
 func dims(shape []int) []int {
 	if shape == nil {
 		return []int{}
@@ -103,7 +103,7 @@ func dims(shape []int) []int {
 	return shape
 }
 
-// DecodeInfo reads an info block, of which b is a private copy.
+// DecodeInfo returns the decoded info block; b must be a private copy. It fails with ErrInfo.
 func DecodeInfo(b []byte) (in Info, err error) {
 	defer func() {
 		if err != nil {

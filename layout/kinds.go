@@ -2,7 +2,7 @@ package layout
 
 import "example.com/goring/internal/enum"
 
-// Kind is what a ring's payloads are.
+// Kind is the type of a ring's payloads.
 type Kind uint8
 
 // The kinds of payload.
@@ -13,14 +13,14 @@ const (
 	KindTensor Kind = 4 // an array that brings its dtype and shape
 )
 
-// Mode is how messages are shared out.
+// Mode is how messages are shared out among the consumers.
 type Mode uint8
 
 // The modes.
 const (
 	ModeQueue     Mode = 1 // each message to exactly one consumer
-	ModeBroadcast Mode = 2 // each to all; the slowest holds the producer up
-	ModeOverwrite Mode = 3 // each to all; the producer waits for nobody
+	ModeBroadcast Mode = 2 // each message to all consumers; the producer waits for the slowest
+	ModeOverwrite Mode = 3 // each message to all consumers; the producer never waits
 )
 
 var (
@@ -28,19 +28,19 @@ var (
 	modeNames = []string{1: "queue", "broadcast", "overwrite"}
 )
 
-// String is the kind's name in the info block.
+// String returns the kind's name in the info block.
 func (k Kind) String() string { return enum.Name("kind", kindNames, uint8(k)) }
 
-// String is the mode's name.
+// String returns the mode's name.
 func (m Mode) String() string { return enum.Name("mode", modeNames, uint8(m)) }
 
-// ParseKind is the inverse of Kind.String.
+// ParseKind is the inverse of [Kind.String]. It fails with ErrSchema.
 func ParseKind(s string) (Kind, error) {
 	i, err := enum.Parse("kind", kindNames, s, ErrSchema)
 	return Kind(i), err
 }
 
-// ParseMode is the inverse of Mode.String.
+// ParseMode is the inverse of [Mode.String]. It fails with ErrSchema.
 func ParseMode(s string) (Mode, error) {
 	i, err := enum.Parse("mode", modeNames, s, ErrSchema)
 	return Mode(i), err

@@ -26,8 +26,8 @@ func EncodeMeta(dst []byte, v any) ([]byte, error) {
 	return b, checkText(b[len(dst):])
 }
 
-// checkText finds text that is not UTF-8, which Python would refuse to read. b has
-// been scanned.
+// checkText fails with ErrMsgpack for text that is not UTF-8, which Python would refuse to read.
+// b must have been scanned.
 func checkText(b []byte) error {
 	for at := 0; at < len(b); {
 		c := b[at]
@@ -44,8 +44,8 @@ func checkText(b []byte) error {
 	return nil
 }
 
-// DecodeMeta scans b, a private copy, and decodes it into v. The only extension
-// values that it takes are timestamps, which become time.Time.
+// DecodeMeta scans b, which must be a private copy, and decodes it into v. The only extension
+// values that it takes are timestamps, which become time.Time. It fails with ErrMsgpack.
 func DecodeMeta(b []byte, v any) error {
 	if err := Scan(b, MaxDepth); err != nil {
 		return err
@@ -57,8 +57,8 @@ func DecodeMeta(b []byte, v any) error {
 	return unmarshal(b, v)
 }
 
-// unmarshal turns the decoder's panics into errors: it has some for bytes of a peer
-// that do not suit v, such as nil for a time.Time or a list as the key of a map[any]any.
+// unmarshal decodes b into v and turns the decoder's panics into errors: it panics for bytes that
+// do not suit v, such as nil for a time.Time or a list as the key of a map[any]any.
 func unmarshal(b []byte, v any) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

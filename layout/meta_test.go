@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What the decoder alone would die of, or take for something else.
+// Bytes that would crash the decoder alone, or that it would take for another value.
 func TestHostileMetadataIsRefused(t *testing.T) {
 	hostile := map[string][]byte{
 		"a map inside an extension": {0xd7, 0x05, 0xdf, 0xff, 0xff, 0xff, 0xff, 0, 0, 0},

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// The records as a C compiler would lay them out: the offsets are what the pictures
-// in the spec say, and every word that is used atomically is aligned by nature.
+// The records as a C compiler would lay them out: the offsets are those of the tables
+// in the spec, and every word that is used atomically is aligned to its size.
 type (
 	immutableRecord struct {
 		magic                                               [8]byte

@@ -2,14 +2,14 @@ package layout
 
 import "fmt"
 
-// Placement says where payloads lie.
+// Placement is where payloads lie.
 type Placement uint8
 
 // The placements.
 const (
 	PlaceAuto     Placement = iota // inline when small
 	PlaceInline                    // beside the header
-	PlaceSeparate                  // in an area of their own
+	PlaceSeparate                  // in a separate area
 )
 
 // Switch is an option that can be left to the size of the messages.
@@ -25,7 +25,7 @@ const (
 // Auto is a Plan's MaxMeta that is left to the size of the messages.
 const Auto = -1
 
-// Plan is what the maker of a ring decides; Build turns it into geometry.
+// Plan is the set of a creator's decisions about a ring; Build turns it into geometry.
 type Plan struct {
 	Name                       string
 	Schema                     Schema
@@ -35,19 +35,18 @@ type Plan struct {
 	MaxMeta                    int // bytes per message, or Auto
 	Placement                  Placement
 	Timestamps                 Switch
-	Memory                     Memory // of a GPU ring, else 0
+	Memory                     Memory // memory of a GPU ring, else 0
 	Creator                    Creator
 	User                       map[string]any
 	CreatedNS                  int64
 	UUID                       [16]byte
 }
 
-// bigMessage is the payload size from which metadata and timestamps cost nothing
-// that anybody would notice.
+// bigMessage is the payload size from which metadata and timestamps cost next to nothing.
 const bigMessage = 4096
 
-// Build is the superblock and info block of the plan, or an error that names the
-// field and its value.
+// Build returns the superblock and info block of the plan. It fails with ErrPlan or ErrSchema; the
+// text names the field and its value.
 func (p Plan) Build() (s Superblock, info []byte, err error) {
 	if err := p.check(); err != nil {
 		return s, nil, err
@@ -122,8 +121,8 @@ func (p Plan) maxMeta(slotBytes uint64) int {
 	return 0
 }
 
-// inline decides by size: up to 1 KiB of bytes, up to two lines of anything that is
-// worth reading as one array.
+// inline reports whether payloads lie beside their headers. It decides by size: up to 1 KiB of
+// bytes, and up to two cache lines of the other kinds, which are worth reading as one array.
 func (p Plan) inline(slotBytes uint64) bool {
 	switch {
 	case p.Placement != PlaceAuto || p.Memory != 0:
@@ -134,7 +133,7 @@ func (p Plan) inline(slotBytes uint64) bool {
 	return slotBytes <= 128
 }
 
-// place computes the four numbers that place every slot, and the total.
+// place sets the four numbers that place every slot, and the total size.
 func (p Plan) place(s *Superblock) {
 	head := uint64(s.MetaOff() + s.MaxMeta)
 	if p.inline(s.SlotBytes) {

@@ -13,10 +13,10 @@ type Participant struct {
 	PID       uint32
 	StartTime uint64 // clock ticks since boot
 	JoinedNS  int64
-	Name      string // as much of it as fits PartNameSize bytes is kept
+	Name      string // its first PartNameSize bytes are kept
 }
 
-// PutParticipant writes p into an entry, leaving its control words alone.
+// PutParticipant writes p into an entry and leaves its control words unchanged.
 func PutParticipant(b []byte, p Participant) {
 	le.PutUint32(b[PartPID:], p.PID)
 	le.PutUint32(b[PartFlags:], 0)
@@ -28,7 +28,7 @@ func PutParticipant(b []byte, p Participant) {
 	copy(name, strings.ToValidUTF8(short, "")) // a cut may have split a letter
 }
 
-// ParseParticipant reads an entry, of which b is a private copy.
+// ParseParticipant returns the decoded entry; b must be a private copy.
 func ParseParticipant(b []byte) Participant {
 	name, _, _ := bytes.Cut(b[PartName:PartName+PartNameSize], []byte{0})
 	return Participant{
@@ -42,15 +42,16 @@ func ParseParticipant(b []byte) Participant {
 // maxDim bounds the dimensions of an array without elements, so that they are ints.
 const maxDim = 1<<62 - 1
 
-// TensorDesc says what the payload of a tensor ring's message is: a C-contiguous
-// array of NDim dimensions.
+// TensorDesc describes the payload of a tensor ring's message: a C-contiguous array of NDim
+// dimensions.
 type TensorDesc struct {
 	Code  DTypeCode
 	NDim  int
 	Shape [MaxDims]uint64 // dimensions from NDim on are 0
 }
 
-// NewTensorDesc describes an array. A shape of no dimensions is a scalar.
+// NewTensorDesc returns the descriptor of an array. A shape of no dimensions is a scalar. It fails
+// with ErrTensor.
 func NewTensorDesc(code DTypeCode, shape ...int) (TensorDesc, error) {
 	d := TensorDesc{Code: code, NDim: len(shape)}
 	if len(shape) > MaxDims {
@@ -66,7 +67,7 @@ func NewTensorDesc(code DTypeCode, shape ...int) (TensorDesc, error) {
 	return d, err
 }
 
-// Dims is the shape as a slice.
+// Dims returns the shape as a slice.
 func (d TensorDesc) Dims() []int {
 	dims := make([]int, d.NDim)
 	for i := range dims {
@@ -75,7 +76,7 @@ func (d TensorDesc) Dims() []int {
 	return dims
 }
 
-// Bytes is the size of the array, at most MaxSlotBytes.
+// Bytes returns the size of the array, at most MaxSlotBytes. It fails with ErrTensor.
 func (d TensorDesc) Bytes() (uint64, error) {
 	size, ok := d.Code.Size()
 	if !ok {
@@ -105,7 +106,7 @@ func (d TensorDesc) Put(b []byte) {
 	}
 }
 
-// ParseTensor reads and checks a descriptor, of which b is a private copy.
+// ParseTensor checks and decodes a descriptor; b must be a private copy. It fails with ErrTensor.
 func ParseTensor(b []byte) (TensorDesc, error) {
 	d := TensorDesc{Code: DTypeCode(le.Uint16(b[TensorDType:])), NDim: int(b[TensorNDim])}
 	if d.NDim > MaxDims {

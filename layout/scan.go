@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Scan checks that b is exactly one msgpack value, nested at most depth deep, whose
-// declared children can all be in b. The decoder trusts declared lengths and recurses,
-// so nothing goes to it unscanned: five bytes could make it allocate 64 GiB. Scan
+// Scan fails with ErrMsgpack unless b is exactly one msgpack value, nested at most depth deep,
+// with room in b for all the children that it declares. The decoder trusts declared lengths and
+// recurses, so all bytes must be scanned before it: five could make it allocate 64 GiB. Scan
 // neither recurses nor allocates.
 func Scan(b []byte, depth int) error {
 	var open [MaxDepth + 1]uint64 // values still to come at each level
@@ -47,8 +47,7 @@ func Scan(b []byte, depth int) error {
 // isMap reports whether c begins a map.
 func isMap(c byte) bool { return c >= 0x80 && c <= 0x8f || c == 0xde || c == 0xdf }
 
-// token is the size of the value that b begins with, without its children, and how
-// many those are.
+// token returns the size of the value that b begins with, without its children, and their number.
 func token(b []byte) (size int, children uint64, err error) {
 	if len(b) == 0 {
 		return 0, 0, fmt.Errorf("the value is cut off: %w", ErrMsgpack)
@@ -77,8 +76,8 @@ func token(b []byte) (size int, children uint64, err error) {
 	return head + int(body), children, nil
 }
 
-// lengthBytes is how many bytes of length follow the type byte, from 0xc4 on;
-// fixedBytes how many bytes of value.
+// lengthBytes is the number of bytes of length after the type byte, from 0xc4 on;
+// fixedBytes is the number of bytes of value.
 var (
 	lengthBytes = [256]uint8{
 		0xc4: 1, 0xc5: 2, 0xc6: 4, 0xc7: 1, 0xc8: 2, 0xc9: 4,

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// hostile are the inputs that kill or fool decoders.
+// hostile are inputs that crash or mislead decoders.
 var hostile = map[string][]byte{
 	"empty":               {},
 	"array32 of 4 G":      {0xdd, 0xff, 0xff, 0xff, 0xff},
@@ -106,7 +106,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever was accepted must lie inside the file.
+		// Everything that was accepted must lie inside the file.
 		last := sb.HeaderOff + sb.Slots*sb.HeaderStride
 		if !sb.Inline() && !sb.InDevice() {
 			last = sb.DataOff + sb.Slots*sb.DataStride

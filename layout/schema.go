@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Schema says what a ring's payloads are. Make one with [Bytes], [Array],
+// Schema describes a ring's payloads. It is made with [Bytes], [Array],
 // [ArrayOf], [StructOf], [Records] or [Tensor].
 type Schema struct {
 	Kind     Kind
@@ -27,14 +27,15 @@ type Field struct {
 	Shape  []int // none for a scalar
 }
 
-// Bytes is the schema of any bytes, up to limit per message.
+// Bytes returns the schema of any bytes, up to limit per message.
 func Bytes(limit int) Schema { return Schema{Kind: KindBytes, MaxBytes: limit} }
 
-// Tensor is the schema of arrays that bring their dtype and shape, up to limit
+// Tensor returns the schema of arrays that bring their dtype and shape, up to limit
 // bytes each.
 func Tensor(limit int) Schema { return Schema{Kind: KindTensor, MaxBytes: limit} }
 
-// ArrayOf is the schema of one C-contiguous array of a NumPy dtype string.
+// ArrayOf returns the schema of one C-contiguous array of a NumPy dtype string. It fails with
+// ErrSchema.
 func ArrayOf(dtype string, shape ...int) (Schema, error) {
 	size, err := DTypeSize(dtype)
 	if err != nil {
@@ -44,13 +45,13 @@ func ArrayOf(dtype string, shape ...int) (Schema, error) {
 	return s, s.Validate()
 }
 
-// Records is the schema of one record, or a fixed shape of them.
+// Records returns the schema of one record, or a fixed shape of them. It fails with ErrSchema.
 func Records(itemSize int, fields []Field, shape ...int) (Schema, error) {
 	s := Schema{Kind: KindStruct, Fields: fields, ItemSize: itemSize, Shape: shape}
 	return s, s.Validate()
 }
 
-// SlotBytes is the largest payload of a message in bytes.
+// SlotBytes returns the size of the largest payload, in bytes. It fails with ErrSchema.
 func (s Schema) SlotBytes() (uint64, error) {
 	if s.Kind == KindBytes || s.Kind == KindTensor {
 		if s.MaxBytes < 1 || uint64(s.MaxBytes) > MaxSlotBytes {
@@ -64,7 +65,7 @@ func (s Schema) SlotBytes() (uint64, error) {
 	return product(s.ItemSize, s.Shape)
 }
 
-// product is the size of an array in bytes, bounded by MaxSlotBytes.
+// product returns the size of an array in bytes. It fails with ErrSchema above MaxSlotBytes.
 func product(itemSize int, shape []int) (uint64, error) {
 	if len(shape) > MaxDims {
 		return 0, fmt.Errorf("shape %v has %d dimensions, at most %d: %w", shape, len(shape), MaxDims, ErrSchema)
@@ -86,7 +87,7 @@ func product(itemSize int, shape []int) (uint64, error) {
 	return n, nil
 }
 
-// Validate says what is wrong with a schema.
+// Validate fails with ErrSchema, naming the fault, unless a ring can carry the schema.
 func (s Schema) Validate() error {
 	if s.Kind < KindBytes || s.Kind > KindTensor {
 		return fmt.Errorf("%s: %w", s.Kind, ErrSchema)
@@ -144,7 +145,7 @@ func (f Field) size() (uint64, error) {
 	return product(size, f.Shape)
 }
 
-// Diff names the first thing in which s differs from want, "" when they are equal.
+// Diff returns the first difference between s and want as text, "" when they are equal.
 func (s Schema) Diff(want Schema) string {
 	switch {
 	case s.Kind != want.Kind:

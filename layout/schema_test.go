@@ -47,7 +47,7 @@ func TestStructsThatCannotBeShared(t *testing.T) {
 	}
 }
 
-// structOfText is the schema of a struct with a string, which cannot be.
+// structOfText returns the schema of a struct with a string, which is impossible.
 func structOfText(...int) (Schema, error) { return StructOf[struct{ Name string }]() }
 
 func TestCheckStructNamesTheFieldThatDiffers(t *testing.T) {

@@ -17,16 +17,16 @@ var goTypes = map[reflect.Kind]string{
 	reflect.Float32: "<f4", reflect.Float64: "<f8", reflect.Complex64: "<c8", reflect.Complex128: "<c16",
 }
 
-// Array is the schema of one C-contiguous array of T. A shape that cannot be is
+// Array returns the schema of one C-contiguous array of T. An impossible shape is
 // refused when the ring is made; see [Schema.Validate].
 func Array[T Scalar](shape ...int) Schema {
 	t := reflect.TypeFor[T]()
 	return Schema{Kind: KindArray, DType: goTypes[t.Kind()], Shape: shape, ItemSize: int(t.Size())}
 }
 
-// StructOf is the schema of records of T, a struct of numbers and booleans of fixed
+// StructOf returns the schema of records of T, a struct of numbers and booleans of fixed
 // size and arrays of them. A field's name is the Go name or its `goring:"name"` tag;
-// fields named _ are padding.
+// fields named _ are padding. It fails with ErrSchema.
 func StructOf[T any](shape ...int) (Schema, error) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() != reflect.Struct {
@@ -51,8 +51,8 @@ func StructOf[T any](shape ...int) (Schema, error) {
 	return Records(int(t.Size()), fields, shape...)
 }
 
-// pointerFree reports whether a value of t is nothing but its bytes. Padding must be:
-// a T that is copied out of a segment lies where the garbage collector looks.
+// pointerFree reports whether values of t hold no pointers. Padding must hold none: the garbage
+// collector scans a T that is copied out of a segment.
 func pointerFree(t reflect.Type) bool {
 	switch k := t.Kind(); k {
 	case reflect.Array:
@@ -69,7 +69,7 @@ func pointerFree(t reflect.Type) bool {
 	}
 }
 
-// elements is the dtype and shape of a field's type.
+// elements returns the dtype and shape of a field's type. It fails with ErrSchema.
 func elements(t reflect.Type) (dtype string, dims []int, err error) {
 	e := t
 	for ; e.Kind() == reflect.Array; e = e.Elem() {
@@ -90,8 +90,8 @@ func elements(t reflect.Type) (dtype string, dims []int, err error) {
 	return "", nil, err
 }
 
-// CheckStruct reports whether the records of s are exactly a T, naming the first
-// field that differs.
+// CheckStruct fails with ErrSchema, naming the first field that differs, unless the records of s
+// are exactly a T.
 func CheckStruct[T any](s Schema) error {
 	want, err := StructOf[T](s.Shape...)
 	if err != nil {

@@ -9,21 +9,21 @@ import (
 )
 
 // Superblock is the immutable part of a segment's first page. An attacher parses
-// a private copy once and takes every number from here afterwards.
+// a private copy once and uses only these numbers afterwards.
 type Superblock struct {
 	Major, Minor               uint16
 	Incompat, ROCompat, Compat uint32
 
 	Kind    Kind
 	Mode    Mode
-	MaxMeta int // bytes of metadata a message may carry
+	MaxMeta int // bytes of metadata that a message may carry
 
 	Slots           uint64
 	HeaderOff       uint64 // slot i's header is at HeaderOff + i*HeaderStride
 	HeaderStride    uint64
 	DataOff         uint64 // slot i's payload is at DataOff + i*DataStride
 	DataStride      uint64
-	SlotBytes       uint64 // largest payload
+	SlotBytes       uint64 // bytes of the largest payload
 	TotalSize       uint64 // bytes of the segment
 	ParticipantsOff uint64
 
@@ -83,8 +83,8 @@ func (s *Superblock) Encode(dst []byte) {
 	le.PutUint32(dst[OffCRC:], checksum(dst[:OffCRC]))
 }
 
-// Parse checks and decodes the immutable part in b; size is the length of the very
-// file that b comes from. b may be shared memory: it is copied once. The checks are
+// Parse checks and decodes the immutable part in b; size must be the length of the file that b
+// comes from. b may be shared memory: it is copied once. The checks are
 // numbers 6 to 12 of the spec's list, each with its own error.
 func Parse(b []byte, size uint64) (s Superblock, err error) {
 	if size < SuperblockSize || len(b) < ImmutableSize {
@@ -108,7 +108,7 @@ func Parse(b []byte, size uint64) (s Superblock, err error) {
 	return s, nil
 }
 
-// identify says whether the bytes are a superblock of this version, undamaged.
+// identify fails unless the bytes are an undamaged superblock of this version.
 func identify(h *[ImmutableSize]byte) error {
 	magic, ours := le.Uint64(h[:]), le.Uint64([]byte(Magic))
 	switch {
@@ -144,7 +144,7 @@ func (s *Superblock) decode(h *[ImmutableSize]byte) {
 	}
 }
 
-// rule is one thing that must hold of a superblock.
+// rule is a condition that a superblock must meet.
 type rule struct {
 	ok    bool
 	field string
@@ -220,8 +220,7 @@ func firstBroken(rules []rule) error {
 	return nil
 }
 
-// area is the end of n records of stride bytes from off on, and whether that is
-// within total.
+// area returns the end of n records of stride bytes from off on, and whether it is within total.
 func area(off, n, stride, total uint64) (end uint64, ok bool) {
 	hi, size := bits.Mul64(n, stride)
 	end, carry := bits.Add64(off, size, 0)
@@ -234,7 +233,7 @@ func (s *Superblock) Inline() bool { return s.DataOff-s.HeaderOff < s.HeaderStri
 // Timestamps reports whether producers note the time of every commit.
 func (s *Superblock) Timestamps() bool { return s.Options&OptionTimestamps != 0 }
 
-// MetaOff is where a message's metadata begins, in bytes from its slot header.
+// MetaOff returns the offset of a message's metadata, in bytes from its slot header.
 func (s *Superblock) MetaOff() int { return metaOff(s.Kind) }
 
 func metaOff(k Kind) int {
@@ -249,12 +248,12 @@ func (s *Superblock) Mirrored(pageSize int) bool {
 	return !s.Inline() && !s.InDevice() && s.Slots*s.DataStride%uint64(pageSize) == 0 && s.DataOff%uint64(pageSize) == 0
 }
 
-// Participant is the offset of seat n's entry; n counts from 1.
+// Participant returns the offset of seat n's entry; n counts from 1.
 func (s *Superblock) Participant(n int) uint64 {
 	return s.ParticipantsOff + uint64(n-1)*ParticipantSize
 }
 
-// ParseInfo checks and decodes the info block, of which b is a private copy.
+// ParseInfo checks and decodes the info block; b must be a private copy. It fails with ErrInfo.
 func (s *Superblock) ParseInfo(b []byte) (Info, error) {
 	if got := checksum(b); got != s.InfoCRC {
 		return Info{}, fmt.Errorf("CRC32C %08x, recorded %08x: %w", got, s.InfoCRC, ErrInfo)

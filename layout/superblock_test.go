@@ -87,7 +87,7 @@ func TestParseRefusesInOrder(t *testing.T) {
 	}
 }
 
-// A checksum proves that a peer meant what it wrote, not that it makes sense.
+// A checksum proves that a superblock is undamaged, not that its numbers are possible.
 func TestImpossibleGeometryNamesTheField(t *testing.T) {
 	huge := uint64(1) << 61
 	for field, change := range map[string]func(s *Superblock){

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden segments anew")
 
 const vectorsDir = "../spec/vectors"
 
-// vector is one entry of spec/vectors/index.json: what a golden segment holds.
+// vector is one entry of spec/vectors/index.json: the contents of a golden segment.
 type vector struct {
 	Name, About string
 	Ring        vectorRing
@@ -56,7 +56,7 @@ type vectorSlot struct {
 	}
 }
 
-// vectorGPU is what a GPU ring has beside others; Block are fields of the block that are wrong.
+// vectorGPU is the GPU area of a vector; Block holds the fields of the block that are wrong.
 type vectorGPU struct {
 	Sync, Device, Boot, Handle string
 	Allocation                 uint64
@@ -121,7 +121,7 @@ func (v vectorRing) plan(t testing.TB) Plan {
 
 var stateByName = map[string]uint64{"FREE": StateFree, "WRITING": StateWriting, "READY": StateReady, "TAKEN": StateTaken}
 
-// segment is the whole golden segment.
+// segment returns the whole golden segment.
 func (v vector) segment(t testing.TB) []byte {
 	t.Helper()
 	sb, info, err := v.Ring.plan(t).Build()
@@ -173,7 +173,7 @@ func unhex(t testing.TB, text string) []byte {
 	return b
 }
 
-// block is the block as it should be.
+// block returns the GPU block as it should be.
 func (g *vectorGPU) block(t testing.TB, memory Memory) GPUBlock {
 	t.Helper()
 	b := GPUBlock{Memory: memory, Allocation: g.Allocation, Driver: g.Driver, Exporter: g.Exporter}

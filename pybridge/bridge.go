@@ -1,11 +1,10 @@
-// Package pybridge is what gopy exports to Python: the control plane. Rings are made,
+// Package pybridge is the control plane that gopy exports to Python. Rings are made,
 // found and joined here; messages go through the C module in package fast, which is
 // part of the same library.
 //
-// The surface is functions over numbers and strings, because that is what crosses
-// without surprises: a handle is a number that a closed ring answers with an error,
-// structured arguments and results are JSON, and every function returns a reply (see
-// reply.go) and never panics.
+// The surface is functions over numbers and strings, which cross without surprises: a
+// handle is a number, and a closed one is answered with an error; structured arguments and
+// results are JSON; every function returns a reply (see reply.go) and never panics.
 package pybridge
 
 import (
@@ -44,8 +43,8 @@ func Open(name, options string) string {
 	})
 }
 
-// OpenFD attaches to the ring behind a descriptor, which stays the caller's; sealed
-// refuses one that a peer could truncate. Replies with attached.
+// OpenFD attaches to the ring of a descriptor, which stays the caller's. With sealed it refuses
+// a segment that a peer could truncate. Replies with attached.
 func OpenFD(fd int64, sealed bool) string {
 	return reply(func() (any, error) {
 		var opts []goring.Option
@@ -57,7 +56,7 @@ func OpenFD(fd int64, sealed bool) string {
 	})
 }
 
-// attached is a ring's handle, what Python needs to map it, and the info block that
+// attached is a ring's handle, the descriptor for Python to map, and the info block that
 // was checked: the one in the segment may have been changed since.
 type attached struct {
 	Ring int64  `json:"ring"`
@@ -68,7 +67,7 @@ type attached struct {
 	GPU  *gpu   `json:"gpu"`
 }
 
-// gpu is what a GPU ring has beside other rings.
+// gpu describes the memory of a GPU ring.
 type gpu struct {
 	Memory string `json:"memory"`
 	Sync   string `json:"sync"`
@@ -90,7 +89,7 @@ func attach(r *goring.Ring, err error) (any, error) {
 	return a, nil
 }
 
-// Close detaches from a ring. The handle is dead afterwards.
+// Close detaches from a ring and ends the handle.
 func Close(ring int64) string {
 	return reply(func() (any, error) {
 		r, err := rings.remove(ring)
@@ -101,12 +100,12 @@ func Close(ring int64) string {
 	})
 }
 
-// Shutdown says that no more messages will come.
+// Shutdown shuts the ring down: no more messages will come.
 func Shutdown(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Shutdown() })
 }
 
-// Stats counts a ring's slots and looks at its seats. Replies with goring.Stats.
+// Stats counts a ring's slots and describes its participants. Replies with goring.Stats.
 func Stats(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) {
 		st, err := r.Stats()
@@ -118,19 +117,19 @@ func Stats(ring int64) string {
 	})
 }
 
-// Reap repairs what dead participants left. Replies with how many there were.
+// Reap reaps dead participants. Replies with their number.
 func Reap(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return r.Reap() })
 }
 
-// UnlinkRing removes an attached ring's name if it still means this ring.
+// UnlinkRing removes an attached ring's name, unless it means another ring by now.
 func UnlinkRing(ring int64) string {
 	return with(ring, func(r *goring.Ring) (any, error) { return nil, r.Unlink() })
 }
 
-// Join takes a seat; role is producer or consumer, as names it for people. Replies
-// with the seat's number and the locked descriptor, which is the caller's from here, as is
-// the reference to the memory of a GPU ring, whose address gpu is.
+// Join takes a seat; role is producer or consumer, as is the participant's name. Replies
+// with the seat's number, the locked descriptor and gpu, the address of a reference to the memory
+// of a GPU ring. Descriptor and reference belong to the caller from here on.
 func Join(ring int64, role, as string) string {
 	return with(ring, func(r *goring.Ring) (any, error) {
 		number, err := goring.ParseRole(role)
@@ -163,7 +162,7 @@ func Unlink(name, options string) string {
 	})
 }
 
-// List names the rings of a folder. options is the JSON of findOptions. Replies with
+// List lists the rings of a folder. options is the JSON of findOptions. Replies with
 // a list of entry.
 func List(options string) string {
 	return reply(func() (any, error) {

@@ -42,7 +42,7 @@ func (h *handles) remove(n int64) (*goring.Ring, error) {
 	return r, err
 }
 
-// with is reply for a ring's handle.
+// with replies with the result of f on the ring of a handle.
 func with(ring int64, f func(r *goring.Ring) (any, error)) string {
 	return reply(func() (any, error) {
 		r, err := rings.get(ring)

@@ -10,7 +10,7 @@ import (
 	"example.com/goring/layout"
 )
 
-// createOptions is everything that makes a ring; Python has checked the types.
+// createOptions are all options of a new ring; Python has checked the types.
 type createOptions struct {
 	Schema     schema         `json:"schema"`
 	Slots      int            `json:"slots"`
@@ -114,7 +114,7 @@ func parseCreate(text string) (s layout.Schema, opts []goring.Option, err error)
 	return s, append(opts, goring.Dir(o.Dir)), nil
 }
 
-// gpu are the options of a ring on a GPU, none for other rings.
+// gpu returns the options of a ring on a GPU, none for other rings.
 func (o *createOptions) gpu() (opts []goring.Option, err error) {
 	if o.Device != nil {
 		opts = append(opts, cuda.Device(*o.Device), cuda.ProbeWith(o.Prober...))

@@ -158,12 +158,12 @@
 #define GR_MODE_BROADCAST 2
 #define GR_MODE_OVERWRITE 3
 
-/* The kinds of memory. */
+/* The kinds of memory of a GPU ring. */
 #define GR_GPU_MEMORY_IPC 1
 #define GR_GPU_MEMORY_VMM 2
 #define GR_GPU_MEMORY_HOST 3
 
-/* The kinds of synchronisation. */
+/* The kinds of synchronisation of a GPU ring. */
 #define GR_GPU_SYNC_HOST 0
 #define GR_GPU_SYNC_TIMELINE 1
 

@@ -3,7 +3,7 @@
 package cudadrv
 
 /*
-#cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -I${SRCDIR}/../../include
+#cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -Werror=implicit -I${SRCDIR}/../../include
 #cgo LDFLAGS: -ldl -lpthread
 #include "cudadrv.h"
 

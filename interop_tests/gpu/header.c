@@ -1,7 +1,7 @@
 /* header.c: our declarations of the driver's functions are NVIDIA's. Compiled, not run. */
 #include <cuda.h>
 
-#include "goring/gpu.h"
+#include "goring/driver.h"
 
 /* From here on our names of the types are theirs. */
 #define gr_deviceptr CUdeviceptr

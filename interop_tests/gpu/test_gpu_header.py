@@ -10,18 +10,18 @@ import double
 import pytest
 
 HERE = Path(__file__).parent
-OURS = HERE.parent.parent / "include" / "goring" / "gpu.h"
+OURS = HERE.parent.parent / "include" / "goring" / "driver.h"
 
 
 def compile_beside_nvidia(folder: Path, text: str) -> str:
-    """Return the compiler's complaints about gpu.h with that text."""
+    """Return the compiler's complaints about driver.h with that text."""
     try:
         python = double.gpu_python()
     except RuntimeError as e:
         pytest.skip(str(e))
     (theirs,) = python.parent.parent.glob("lib/python*/site-packages/nvidia/*/include/cuda.h")
     shutil.copytree(OURS.parent, folder / "goring")
-    (folder / "goring" / "gpu.h").write_text(text)
+    (folder / "goring" / "driver.h").write_text(text)
     flags = ["-std=gnu11", "-fsyntax-only", f"-I{folder}", f"-I{theirs.parent}"]
     compiler = subprocess.run(
         ["cc", *flags, HERE / "header.c"], capture_output=True, text=True, check=False

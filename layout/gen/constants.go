@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// sources are the files of package layout whose exported constants every language gets.
+// sources are the files of package layout with the constants for every language: all exported ones.
 var sources = []string{"offsets.go", "kinds.go", "gpu.go", "wire.go"}
 
 // group is one const declaration of package layout.
@@ -73,11 +73,11 @@ func readGroup(scope *types.Scope, d *ast.GenDecl) group {
 	return g
 }
 
-// renamed are the constants whose name in C and Python does not follow from their Go name.
+// renamed are the names in C and Python that do not follow from the Go name.
 var renamed = map[string]string{"GPUBlockSize": "GPU_SIZE", "GPUOffExporter": "GPU_OFF_EXPORTER_PID"}
 
-// prefixes replace the first word of the Go name: a slot's states go without one, and the
-// enumerations of the GPU block say what they belong to.
+// prefixes replace the first word of the Go name: a slot's states have none, and those of
+// the enumerations of the GPU block name it.
 var prefixes = map[string]string{"STATE_": "", "MEMORY_": "GPU_MEMORY_", "SYNC_": "GPU_SYNC_"}
 
 // single are words of the Go names that camel case would split in two.

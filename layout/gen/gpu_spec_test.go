@@ -9,7 +9,7 @@ import (
 )
 
 // gpuNumbers are the numbers that section 11 states outside its tables of offsets: an expression
-// whose groups are the numbers, and the names of the constants that must equal them.
+// with the numbers as groups, and the names of the constants that must equal them.
 var gpuNumbers = []struct {
 	says  string
 	names []string

@@ -3,5 +3,5 @@
 // which is loaded under both names.
 package core
 
-// #cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -I${SRCDIR}/../../include
+// #cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -Werror=implicit -I${SRCDIR}/../../include
 import "C"

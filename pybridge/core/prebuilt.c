@@ -30,7 +30,7 @@ void prebuilt_release_oldest(ConsumerObject *c) {
 	gr_pos at = c->lag[0];
 	c->lag[0] = c->lag[1];
 	c->nlag--;
-	settle(c, at);
+	release_frame(c, at);
 }
 
 /* Reports whether a view is as it was made: users can change its shape or dtype in place. */

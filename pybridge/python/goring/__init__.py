@@ -12,8 +12,9 @@ it, others open it by name, and either end may be Go or Python.
 ...             print(message.array.sum())
 28.0
 
-Importing this module loads no Go; the first `create` or `open` does. Source:
-``spec/LAYOUT.md`` has the bytes and the protocol.
+Importing this module loads no Go; the first `create` or `open` does. After that a child made by
+``os.fork()`` cannot use rings: every function and method raises `ForkError` there. The bytes and
+the protocol are in ``spec/LAYOUT.md`` of the source.
 """
 
 import builtins
@@ -109,7 +110,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # These live in the shared library: naming them loads it.
+    # These classes are in the shared library, which is loaded when one of them is named.
     if name in {"Consumer", "DeviceArray", "Message", "Producer", "Slot"}:
         from . import _participants
 

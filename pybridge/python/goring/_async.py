@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-_SLICE = 0.05  # seconds; how long a cancelled wait may live on
+_SLICE = 0.05  # seconds; the longest time that a cancelled wait goes on
 _TURN = 256  # messages after which the loop's other tasks get a turn
 
 
@@ -25,7 +25,7 @@ class Waiter:
             await asyncio.sleep(0)
 
     async def until(self, wait: Callable[[float], bool]) -> None:
-        """Return when wait found something, at the latest after a slice of time."""
+        """Return when wait has found something, at the latest after a slice of time."""
         loop = asyncio.get_running_loop()
         waiting = loop.run_in_executor(self._thread, wait, _SLICE)
         try:
@@ -40,7 +40,7 @@ class Waiter:
 
 
 async def _finish(waiting: asyncio.Future[bool]) -> None:
-    """Let the thread come out of the consumer before anybody goes on, whoever else cancels."""
+    """Wait until the thread no longer uses the consumer, even when cancelled again."""
     while not waiting.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(waiting)

@@ -1,4 +1,7 @@
-"""Arguments are refused by name and value before anything is created or loaded."""
+"""Checks of arguments: each refusal names the argument and its value.
+
+They run before anything is created or loaded, and raise `BadValue` or `BadName`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 
 
 def name(value: object) -> str:
-    """A legal name of a ring."""
+    """Return a legal name of a ring."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise BadName(
             f"bad ring name {value!r}: 1 to 200 of letters, digits, _ . -, not beginning with a dot"
@@ -25,7 +28,7 @@ def name(value: object) -> str:
 
 
 def integer(field: str, value: Any) -> int:
-    """Any integer but a bool."""
+    """Return an integer of 64 bits; a bool is none."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -38,7 +41,7 @@ def integer(field: str, value: Any) -> int:
 
 
 def not_negative(field: str, value: Any) -> int:
-    """Any integer from 0 on but a bool."""
+    """Return an integer of 0 or more; a bool is none."""
     number = integer(field, value)
     if number < 0:
         raise BadValue(f"{field} is {number}, want 0 or more")
@@ -46,15 +49,15 @@ def not_negative(field: str, value: Any) -> int:
 
 
 def one_of(field: str, value: str, allowed: Collection[str]) -> str:
-    """One of a few words."""
+    """Return one of the allowed words."""
     if value not in allowed:
         raise BadValue(f"{field} is {value!r}, want one of {', '.join(map(repr, allowed))}")
     return value
 
 
 def folder(dir: str | os.PathLike[str] | None) -> str:
-    """The rings' folder: dir, else GORING_DIR, else "" for the default."""
-    # Looked up here: the Go runtime keeps the environment that it was started with.
+    """Return the rings' folder: dir, else GORING_DIR, else "" for the default."""
+    # Read here, because the Go runtime keeps the environment that it was started with.
     try:
         return os.fsdecode(os.environ.get("GORING_DIR", "") if dir is None else dir)
     except TypeError:

@@ -1,50 +1,50 @@
-"""What can go wrong, in one hierarchy under `Error`."""
+"""The exceptions, in one hierarchy under `Error`."""
 
 from . import _layout
 
 
 class Error(Exception):
-    """Something goring refuses or cannot do."""
+    """Base of all exceptions of goring."""
 
 
 class Timeout(Error, TimeoutError):
-    """Nothing happened in the time given."""
+    """The timeout of a wait was over."""
 
 
 class Full(Timeout):
-    """No slot became free in the time given."""
+    """No slot became free within the timeout."""
 
 
 class Empty(Timeout):
-    """No message came in the time given."""
+    """No message came within the timeout."""
 
 
 class TooLarge(Error, ValueError):
-    """A message or its metadata does not fit; both sizes are in the text."""
+    """A message or its metadata does not fit into a slot; both sizes are in the text."""
 
 
 class BadValue(Error, ValueError):
-    """An argument that makes no sense; nothing was created. The value is in the text."""
+    """An argument has an impossible value, which is in the text; nothing was created."""
 
 
 class BadName(BadValue):
-    """Not a legal name of a ring."""
+    """A name is not a legal name of a ring."""
 
 
 class SchemaError(Error, TypeError, ValueError):
-    """Not what a ring can carry, or not what this one carries: dtype, shape or kind."""
+    """A dtype, shape or kind is one that no ring carries, or another than this ring's."""
 
 
 class VersionError(Error):
-    """A segment of another layout version, byte order or feature set."""
+    """A segment has another layout version, byte order or feature set."""
 
 
 class CorruptError(Error):
-    """A segment, or a message in it, that cannot be."""
+    """A segment, or a message in it, has impossible contents."""
 
 
 class ForkError(Error, RuntimeError):
-    """A ring used in a child of fork(); the Go runtime does not survive that."""
+    """A ring was used in a child of fork(), which the Go runtime does not survive."""
 
 
 class Closed(Error, ValueError):
@@ -52,7 +52,7 @@ class Closed(Error, ValueError):
 
 
 class Ended(Closed):
-    """The ring was shut down: it takes no more messages, and all that it had have been read."""
+    """The ring is shut down: it takes no more messages, or has none left to read."""
 
 
 class Held(Error, BufferError):
@@ -60,22 +60,22 @@ class Held(Error, BufferError):
 
 
 class Lapped(Error):
-    """A message of an overwrite ring was overwritten while it was read: do not use it."""
+    """A message of an overwrite ring was overwritten while it was read; it must not be used."""
 
 
 class PeerDead(Error):
-    """The last peer that could end a wait has died; what it had committed was delivered.
+    """The last peer that could end a wait has died; its committed messages were delivered.
 
     Attributes
     ----------
     role : {"producer", "consumer"}
-        What the dead peer was.
+        Role of the dead peer.
     seat : int
         Its seat, free for a successor.
     name : str
-        As it named itself.
+        The name under which it joined.
     pid : int
-        For people; a pid means nothing across containers.
+        Its pid as it saw it; a pid means nothing in another container.
     quiet : float or None
         Seconds since it last joined, slept or woke, if known.
     """
@@ -105,7 +105,11 @@ class Exists(Error, FileExistsError):
 
 
 class Unsafe(Error, PermissionError):
-    """A file that is no ring of one's own: a link, somebody else's, writable for others."""
+    """A segment is not safe to use.
+
+    Its file is a link, belongs to another user or is writable for others; or the segment is not
+    sealed, so that a peer could truncate it.
+    """
 
 
 class NoSpace(Error, OSError):
@@ -113,11 +117,11 @@ class NoSpace(Error, OSError):
 
 
 class Unsupported(Error, NotImplementedError):
-    """Not for this mode of ring."""
+    """A ring of this mode, or in this memory, has no such operation."""
 
 
 class CudaError(Error, RuntimeError):
-    """The CUDA driver refused; its own words are in the text.
+    """The CUDA driver refused a call; its message is in the text.
 
     Attributes
     ----------
@@ -137,19 +141,19 @@ class CudaError(Error, RuntimeError):
 
 
 class CudaUnavailable(Error, RuntimeError):
-    """No CUDA driver, or no device; other rings are not concerned."""
+    """There is no CUDA driver, or no device; rings in host memory work all the same."""
 
 
 class WrongDevice(Error, ValueError):
-    """Another device than the ring's, or a ring whose device this process does not see."""
+    """A device is another than the ring's, or this process does not see the ring's device."""
 
 
 class ExporterGone(Error):
-    """The process that owns the ring's device memory has ended; the ring is to be made anew."""
+    """The process that owns the ring's device memory has ended; the ring must be made anew."""
 
 
 class Voided(Error):
-    """The producer died before a message's payload had arrived: do not use what was read."""
+    """The producer died before a message's payload had arrived; the payload must not be used."""
 
 
 BY_CODE: dict[str, type[Error]] = {

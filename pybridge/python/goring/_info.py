@@ -1,4 +1,4 @@
-"""What a ring says of itself: the info block."""
+"""Description of a ring: its geometry and its info block."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Gpu:
 
     Attributes
     ----------
-    memory : str
-        "device": in the device's memory; "host": pinned memory in the segment, which devices reach
-        over the bus.
-    sync : str
+    memory : {"device", "host"}
+        "device": in the device's memory; "host": pinned memory in the segment, which devices
+        reach over the bus. The same words as ``create(gpu_memory=)`` takes.
+    sync : {"timeline", "host"}
         "timeline": streams wait for each other; "host": the host waits for its stream before it
-        hands a slot on.
+        hands a slot on. The same words as ``create(gpu_sync=)`` takes.
     device : str
         UUID of the creator's device, as nvidia-smi writes it. Its ordinal differs by process.
     """
@@ -37,35 +37,35 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Info:
-    """What a ring says of itself.
+    """Description of a ring.
 
     Attributes
     ----------
     name, path : str
         The ring's name and file, "" for an anonymous ring.
-    kind : str
-        "bytes", "array", "struct" or "tensor".
-    mode : str
-        How messages are shared out: "queue".
+    kind : {"bytes", "array", "struct", "tensor"}
+        Type of the payloads.
+    mode : {"queue", "broadcast", "overwrite"}
+        How messages are shared out among the consumers; see `create`.
     dtype : numpy.dtype or None
-        Of one element; None on bytes and tensor rings.
+        dtype of one element; None on bytes and tensor rings.
     shape : tuple of int or None
-        Of one message; None on bytes and tensor rings.
+        Shape of one message; None on bytes and tensor rings.
     dtype_name : str
-        The dtype as the layout writes it, "" unless kind is "array". It says "bfloat16"
+        The dtype as the layout writes it, "" unless kind is "array". It is "bfloat16"
         where ``dtype`` is a raw integer because ml_dtypes is not installed.
     slots : int
-        How many messages the ring holds.
+        Number of messages that the ring holds.
     slot_bytes, max_meta : int
         Room for the payload and the metadata of a message, bytes.
     producers, consumers : int
-        How many may join at once.
+        Number of each that may join at once.
     timestamps : bool
         Whether producers note the time of every commit.
     placement : str
         "inline": payloads beside their headers; "separate": in an area of their own.
     creator, user : mapping
-        Who made the ring, and what they noted.
+        The program that made the ring, and the facts that it noted.
     gpu : Gpu or None
         Where the payloads of a ring on a GPU are; None on other rings.
     """
@@ -90,7 +90,7 @@ class Info:
 
 
 class Block(msgspec.Struct):
-    """The info block, as it stands in the segment."""
+    """The info block, as it is in the segment."""
 
     kind: str
     name: str = ""
@@ -102,11 +102,11 @@ class Block(msgspec.Struct):
     user: dict[str, Any] = {}
 
     def numpy_shape(self) -> tuple[int, ...] | None:
-        """The shape of one message, None on bytes and tensor rings."""
+        """Return the shape of one message, None on bytes and tensor rings."""
         return tuple(self.shape) if self.kind in {"array", "struct"} else None
 
     def numpy_dtype(self) -> np.dtype[Any] | None:
-        """The dtype of one element, None on bytes and tensor rings."""
+        """Return the dtype of one element, None on bytes and tensor rings."""
         if self.kind == "array":
             return dtype_of(self.dtype)
         if self.kind != "struct":
@@ -122,7 +122,7 @@ class Block(msgspec.Struct):
 
 
 def read_block(raw: bytes) -> Block:
-    """Decode an info block; CorruptError when it is damaged."""
+    """Return a decoded info block. Raises CorruptError when it is damaged."""
     try:
         return msgspec.msgpack.decode(raw, type=Block)
     except (ValueError, RecursionError) as e:
@@ -130,7 +130,7 @@ def read_block(raw: bytes) -> Block:
 
 
 def expect(info: Info, dtype: npt.DTypeLike | None, shape: Shape | None) -> None:
-    """SchemaError naming what differs, unless the ring carries what the caller expects."""
+    """Raise SchemaError, naming the difference, unless the ring carries such messages."""
     if dtype is not None and (text := _difference(info, dtype)):
         raise SchemaError(f"ring {info.name!r}: {text}")
     if shape is not None and info.shape != (want := shape_of(shape)):

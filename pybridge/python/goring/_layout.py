@@ -158,12 +158,12 @@ MODE_QUEUE: Final = 1
 MODE_BROADCAST: Final = 2
 MODE_OVERWRITE: Final = 3
 
-# The kinds of memory.
+# The kinds of memory of a GPU ring.
 GPU_MEMORY_IPC: Final = 1
 GPU_MEMORY_VMM: Final = 2
 GPU_MEMORY_HOST: Final = 3
 
-# The kinds of synchronisation.
+# The kinds of synchronisation of a GPU ring.
 GPU_SYNC_HOST: Final = 0
 GPU_SYNC_TIMELINE: Final = 1
 

@@ -1,6 +1,6 @@
 """Loading the shared library, once, at the first use.
 
-One file answers under two names: what gopy made of the bridge (the control plane, which
+One file holds two modules: the one that gopy made of the bridge (the control plane, which
 starts the Go runtime) and the C module ``_core`` (the data plane, which needs no Go).
 """
 
@@ -43,7 +43,7 @@ def _after_fork() -> None:
 
 
 def forked() -> bool:
-    """Whether this process is a forked child of one that had loaded the library."""
+    """Report whether this process is a forked child of one that had loaded the library."""
     return _forked
 
 
@@ -52,7 +52,7 @@ def _tensor_dtypes() -> dict[int, np.dtype[Any]]:
 
 
 def _load_control() -> ModuleType:
-    # Not through gopy's Python modules: they change the working folder while they load.
+    # gopy's own Python modules would change the working folder while they load.
     try:
         return importlib.import_module("goring._native._pybridge")
     except ModuleNotFoundError as e:
@@ -91,7 +91,7 @@ def _load() -> None:
 
 
 def library() -> None:
-    """Load the library if need be.
+    """Load the library unless it is loaded.
 
     Raises
     ------
@@ -107,7 +107,10 @@ def library() -> None:
 
 
 def call(function: str, *args: Any) -> Any:
-    """Call a function of the control plane; its error codes become exceptions."""
+    """Return the value that a function of the control plane replies.
+
+    Its error codes become exceptions.
+    """
     library()
     reply = msgspec.json.decode(getattr(_control, f"pybridge_{function}")(*args))
     if reply["code"] == _layout.CODE_CUDA:
@@ -118,7 +121,7 @@ def call(function: str, *args: Any) -> Any:
 
 
 def core() -> type[_core.Ring]:
-    """The data plane's ring."""
+    """Return the data plane's ring class."""
     library()
     assert _data is not None
     ring: type[_core.Ring] = _data.Ring
@@ -126,6 +129,6 @@ def core() -> type[_core.Ring]:
 
 
 def unreference_gpu(address: int) -> None:
-    """Give back the memory of a GPU ring that no participant took."""
+    """Drop the reference to a GPU ring's memory that no participant took over."""
     assert _data is not None
     _data.unreference_gpu(address)

@@ -1,4 +1,4 @@
-"""Metadata of a message: one msgpack value, in a private copy of its bytes."""
+"""Metadata of a message: one msgpack value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLAIN = bytes(b for b in range(256) if not (0x80 <= b <= 0x9F or 0xDC <= b <= 0
 
 
 def encode(value: Any) -> bytes:
-    """msgpack of a value; BadValue when there is none that every reader takes."""
+    """Return a value as msgpack. Raises BadValue unless every reader can decode it."""
     try:
         raw = _encoder.encode(value)
         _bound(raw)
@@ -34,9 +34,9 @@ def encode(value: Any) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """The value; CorruptError unless it is exactly one, nested at most 16 deep.
+    """Return the decoded value. Raises CorruptError unless it is one, nested at most 16 deep.
 
-    msgspec checks every length against the bytes that are there and bounds its own
+    raw must be a private copy. msgspec checks every length against its bytes and bounds its own
     recursion, so hostile bytes end in an exception.
     """
     try:
@@ -47,8 +47,8 @@ def decode(raw: bytes) -> Any:
 
 
 def _bound(raw: bytes) -> None:
-    """ValueError when raw is nested deeper than the layout allows."""
-    # So few bytes that can begin a container cannot be: nearly every message.
+    """Raise ValueError when raw is nested deeper than the layout allows."""
+    # Nearly every message has fewer bytes that begin a container than the limit is deep.
     if len(raw.translate(None, _PLAIN)) <= MAX_DEPTH:
         return
     level, depth = [msgspec.msgpack.decode(raw)], -1

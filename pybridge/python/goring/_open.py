@@ -15,7 +15,8 @@ import numpy.typing as npt
 from . import _check, _layout, _load, _meta, _passing, _schema
 from ._errors import BadValue, SchemaError
 from ._info import expect
-from ._ring import Ring, program
+from ._joining import program
+from ._ring import Ring
 from ._schema import Shape
 from ._stats import Entry
 
@@ -46,24 +47,25 @@ def create(
     Parameters
     ----------
     name : str or None
-        1 to 200 of letters, digits, ``_ . -``. None makes an anonymous ring, which nobody
+        1 to 200 of letters, digits, ``_ . -``. None makes an anonymous ring, which no process
         can truncate and which others reach through ``ring.fileno()`` or ``ring.send()``.
     slots : int
-        How many messages it holds, 2 or more.
+        Number of messages that it holds, 2 or more.
     dtype, shape
-        Of every message, for rings of arrays; a structured dtype makes a ring of records.
+        dtype and shape of every message, for rings of arrays; a structured dtype makes a ring of
+        records.
     max_bytes : int
-        Instead of dtype: largest message in bytes, for rings of bytes or tensors.
+        Instead of dtype: size of the largest message in bytes, for rings of bytes or tensors.
     kind : {"bytes", "array", "struct", "tensor"}, optional
         Only needed for "tensor": arrays that bring their own dtype and shape.
     mode : {"queue", "broadcast", "overwrite"}
         "queue": each message goes to exactly one consumer. "broadcast": each goes to all
-        who have joined, and the slowest holds the producer up. "overwrite": the same, but
-        the producer waits for nobody, and a consumer that is too slow learns how many
+        consumers that have joined, and the producer waits for the slowest. "overwrite": the
+        same, but the producer never waits, and a consumer that is too slow learns how many
         messages it lost.
     producers, consumers : int, optional
-        How many may join at once, together at most 63. Of a queue 1 and 1, with which no
-        side needs an atomic read-modify-write; otherwise 1 and 32.
+        Number of each that may join at once, together at most 63. Default: 1 and 1 for a queue,
+        which then needs no atomic read-modify-write; otherwise 1 and 32.
     max_meta : int, optional
         Room for metadata, bytes per message. Default 256 for slots of 4 KiB or more, else 0.
     timestamps : bool, optional
@@ -75,7 +77,7 @@ def create(
     group : int, optional
         Widen the file's mode to 0660 for this group; -1 keeps the creator's group.
     user : dict, optional
-        The creator's own facts by name, kept in the info block.
+        Facts of the creator by name, kept in the info block.
     device : str or int, optional
         Place the payloads on a CUDA device of this process: "cuda", "cuda:1", or an ordinal.
         Messages are then read and written in place as a `DeviceArray` by CuPy, PyTorch, numba
@@ -84,7 +86,7 @@ def create(
     gpu_memory : {"device", "host"}, optional
         With device: in the device's memory (default), or in host memory that it reaches over
         the bus, which works where CUDA shares no device memory between processes (WSL2,
-        Jetson, MIG), and which nobody owns.
+        Jetson, MIG), and which has no owner.
     gpu_sync : {"timeline", "host"}, optional
         With device: streams wait for each other, or the host waits for its stream before it
         hands a slot on. Default: the timeline where it works.
@@ -96,13 +98,14 @@ def create(
     Raises
     ------
     Exists
-        The name is taken.
+        There is a ring of that name.
     BadName, BadValue, SchemaError
-        Nonsense, with the value in the text. Nothing is created.
+        An argument is impossible; its value is in the text. Nothing is created.
     NoSpace
-        Not enough shared memory, or memory of the device; the text says what is needed.
+        There is too little shared memory, or memory of the device; the text says how much is
+        needed.
     CudaUnavailable, WrongDevice, CudaError
-        With device: no driver or device, no such device, or what the driver refused.
+        With device: there is no driver or device, or no such device, or the driver refused.
 
     Examples
     --------
@@ -143,7 +146,7 @@ def _gpu(device: str | int | None, memory: str | None, sync: str | None) -> dict
 
 
 def _prober() -> builtins.list[str]:
-    """A program that loads the library, and only that: it tries to open the device's memory."""
+    """Return the command that loads the library, which then tries to open the device's memory."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     program = f"import sys; sys.path.insert(0, {here!r}); import goring._native._pybridge"
     return [sys.executable or "python3", "-c", program]
@@ -207,7 +210,7 @@ def open(
     allow_group : bool
         Accept a ring of another user or one that its group may write.
     dtype, shape
-        What the caller expects; SchemaError names what differs.
+        dtype and shape that the ring must carry.
 
     Returns
     -------
@@ -216,9 +219,13 @@ def open(
     Raises
     ------
     NotFound
-        No ring of that name.
+        There is no ring of that name.
+    BadName, BadValue
+        An argument is impossible; its value is in the text.
+    SchemaError
+        The ring carries another dtype or shape; the text names the difference.
     Unsafe, VersionError, CorruptError
-        A file that is no ring this library can use; the text says why.
+        The file is no ring that this library can use; the text says why.
 
     Examples
     --------
@@ -250,7 +257,7 @@ def open(
 def receive(sock: socket.socket) -> Ring:
     """Attach to the ring that a process passes with `Ring.send`, or in Go with Ring.Send.
 
-    What comes is checked like any file: a peer that is not trusted cannot make this process
+    The segment is checked like any file: a peer that is not trusted cannot make this process
     read outside the ring or end by a fault. It can still change payloads that it has
     published; ``ring.consumer(copy=True)`` hands out arrays that it cannot reach.
 
@@ -267,8 +274,10 @@ def receive(sock: socket.socket) -> Ring:
     ------
     Unsafe
         The segment could be truncated under its readers.
-    CorruptError
-        What came is no ring.
+    VersionError, CorruptError
+        The peer sent no ring that this library can use.
+    OSError
+        The socket failed.
 
     Examples
     --------
@@ -287,19 +296,45 @@ def receive(sock: socket.socket) -> Ring:
 
 
 def unlink(name: str, *, dir: str | os.PathLike[str] | None = None) -> None:
-    """Remove the ring of that name; who is attached goes on.
+    """Remove the ring of that name; attached processes go on using it.
 
-    A file of that name that is no ring is left alone.
+    Parameters
+    ----------
+    name : str
+        As given to `create`.
+    dir : path, optional
+        Folder of the ring's file instead of ``GORING_DIR`` or ``/dev/shm``.
 
     Raises
     ------
     NotFound
-        No ring of that name.
+        There is no ring of that name.
+    Unsafe, CorruptError
+        The file of that name is no ring; it is left alone.
+    BadName, BadValue
+        An argument is impossible; its value is in the text.
     """
     _load.call("Unlink", _check.name(name), _check.encode_options({"dir": _check.folder(dir)}))
 
 
 def list(*, dir: str | os.PathLike[str] | None = None) -> builtins.list[Entry]:
-    """The rings of a folder; those that cannot be used with the reason."""
+    """Return the rings of a folder; those that cannot be used come with the reason.
+
+    Parameters
+    ----------
+    dir : path, optional
+        Folder of the rings' files instead of ``GORING_DIR`` or ``/dev/shm``.
+
+    Returns
+    -------
+    list of Entry
+
+    Raises
+    ------
+    NotFound, Unsafe
+        The folder cannot be read.
+    BadValue
+        dir is no path.
+    """
     found = _load.call("List", _check.encode_options({"dir": _check.folder(dir)}))
     return [Entry(**e) for e in found]

@@ -1,6 +1,6 @@
-"""Producers and consumers: the C data plane with Python's manners.
+"""Producers and consumers: the C types with the protocols of Python around them.
 
-The hot methods are the C types' own, without a Python frame in between. Importing
+The hot methods are those of the C types, without a Python frame in between. Importing
 this module loads the shared library.
 """
 
@@ -15,7 +15,7 @@ from ._errors import Ended
 
 _load.library()
 
-# There only once the library is loaded.
+# This module exists only once the library is loaded.
 from . import _core  # noqa: E402  # pyright: ignore[reportMissingModuleSource]
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Slot = _core.Slot
 
 
 class _Participant:
-    """What producers and consumers share; the C types have what is not implemented here."""
+    """Common methods of producers and consumers; the C types implement the abstract ones."""
 
     @property
     def closed(self) -> bool:
@@ -71,20 +71,20 @@ class Consumer(_core.Consumer, _Participant):
     """Takes messages; made by `Ring.consumer`. For one thread, or one task, at a time.
 
     Iterating, with ``for`` or ``async for``, hands out each payload as a read-only view in
-    place: an ndarray, or a memoryview on rings of bytes. A view stays valid for as long as
-    anybody keeps it; its slot is free again once nobody does. Iteration ends when the ring
-    is shut down and empty.
+    place: an ndarray, or a memoryview on rings of bytes. A view stays valid as long as it is
+    referenced; its slot is free again once it is not. Iteration ends when the ring is shut
+    down and empty.
 
-    On queues with several consumers iteration hands out read-only copies, because a slot that
-    one consumer still names while it waits could be the one that the producer needs to go on;
-    on overwrite rings, too, each checked to be whole. `messages`, `read` and `latest` lend in
-    place on every ring: release each message (``with``) before waiting for the next one, and
-    on overwrite rings expect `Lapped` at that moment.
+    On queues with several consumers iteration hands out read-only copies, because a consumer
+    that waits while it references a slot could keep the slot that the producer needs next;
+    on overwrite rings, too, each checked to be intact. `messages`, `read` and `latest` hand out
+    views in place on every ring: release each message (``with``) before waiting for the next
+    one, and on overwrite rings expect `Lapped` at that moment.
 
     On a ring on a GPU iteration hands out a `DeviceArray` in place, never a copy. As one of
     several consumers of a queue it ends with the next step, unless something besides the loop
-    variable holds it; a consumer that keeps the very slot which the producers need next, and
-    waits, gets `Held`. On overwrite rings there is only `read` and `latest`.
+    variable references it; a consumer that waits while it keeps the slot that the producers
+    need next gets `Held`. On overwrite rings there is only `read` and `latest`.
     """
 
     _waiter: Waiter | None = None
@@ -95,7 +95,19 @@ class Consumer(_core.Consumer, _Participant):
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait for each; None: as the consumer was made.
+            Seconds to wait for each; None: the consumer's timeout.
+
+        Yields
+        ------
+        Message
+            Until the ring is shut down and empty.
+
+        Raises
+        ------
+        Empty, PeerDead, Held, Closed, CorruptError
+            As `read` does.
+        Lapped, Voided
+            As `Message.release` does, at the next step.
         """
         while True:
             try:
@@ -106,7 +118,13 @@ class Consumer(_core.Consumer, _Participant):
                 yield message
 
     def close(self) -> None:
-        """Give the seat back, at the latest when the last view is dropped."""
+        """Leave the seat, at the latest when the last view is dropped.
+
+        Raises
+        ------
+        Error
+            Another thread waits in the consumer.
+        """
         if self._waiter is not None:
             self._waiter.close()
             self._waiter = None

@@ -11,7 +11,7 @@ from ._errors import CorruptError, Unsafe
 
 
 def send(sock: socket.socket, fd: int) -> None:
-    """Pass a sealed segment."""
+    """Pass a sealed segment. Raises Unsafe for one that is not sealed."""
     if not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
         raise Unsafe(
             "a named ring has a file that any process of its user can truncate; make the ring "
@@ -21,7 +21,7 @@ def send(sock: socket.socket, fd: int) -> None:
 
 
 def receive(sock: socket.socket) -> int:
-    """The descriptor of a segment that a peer has passed; the caller's to close."""
+    """Return the descriptor of a segment that a peer has passed; the caller must close it."""
     size = len(_layout.MAGIC)
     text, fds, flags, _ = socket.recv_fds(sock, size, 1, socket.MSG_CMSG_CLOEXEC)
     if text == _layout.MAGIC and len(fds) == 1 and not flags & socket.MSG_CTRUNC:

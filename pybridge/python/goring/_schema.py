@@ -1,4 +1,4 @@
-"""What a ring carries: NumPy dtypes to the layout's schema and back."""
+"""Schemas: NumPy dtypes to the layout's schema and back."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from . import _check
 from ._errors import SchemaError
 
 NAMED = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
-"""dtypes that NumPy has not, carried by name."""
+"""dtypes that NumPy lacks, carried by name."""
 
 Shape = int | tuple[int, ...] | list[int]
 
 
 def shape_of(shape: Shape) -> tuple[int, ...]:
-    """A shape as a tuple; SchemaError for dimensions that are no positive integers."""
+    """Return a shape as a tuple. Raises SchemaError unless all dimensions are positive integers."""
     dims: Iterable[Any] = (shape,) if isinstance(shape, int) else shape
     try:
         given = tuple(dims)
@@ -33,13 +33,13 @@ def shape_of(shape: Shape) -> tuple[int, ...]:
 
 
 def name_of(dtype: npt.DTypeLike) -> str | None:
-    """The name of a dtype that NumPy has not, else None."""
+    """Return the name of a dtype that NumPy lacks, None for other dtypes."""
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
     return name if name in NAMED else None
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
-    """The NumPy dtype of a dtype string; without ml_dtypes, named ones are raw integers."""
+    """Return the NumPy dtype of a dtype string; named ones are raw integers without ml_dtypes."""
     if name not in NAMED:
         return np.dtype(name)
     try:
@@ -51,7 +51,7 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 
 def numpy_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """np.dtype, and named dtypes, with a SchemaError for what is none."""
+    """Return ``np.dtype(dtype)``, or a named dtype. Raises SchemaError for anything else."""
     if (name := name_of(dtype)) is not None:
         return dtype_of(name)
     try:
@@ -63,7 +63,7 @@ def numpy_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 def schema_of(
     dtype: npt.DTypeLike | None, shape: Shape, max_bytes: int | None, kind: str | None
 ) -> dict[str, Any]:
-    """The layout's schema of create()'s arguments; SchemaError for what cannot be."""
+    """Return the layout's schema of create()'s arguments. Raises SchemaError."""
     if kind is not None:
         _check.one_of("kind", kind, ("bytes", "array", "struct", "tensor"))
     if dtype is not None:

@@ -1,4 +1,4 @@
-"""One look at a ring, and at a folder of rings."""
+"""Statistics of a ring, and the entries of a folder of rings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Participant:
     role : {"producer", "consumer"}
         Whether it writes or reads.
     name : str
-        Its own name for itself.
+        The name under which it joined.
     pid : int
-        For people: a pid means nothing in another container.
+        Its pid as it saw it; a pid means nothing in another container.
     joined : datetime.datetime
         When it took the seat.
     alive : bool
@@ -31,13 +31,13 @@ class Participant:
         Nanoseconds since it last joined, fell asleep or woke; 0 unknown. One that spins, or never
         has to wait, is quiet, too.
     holds : tuple of int
-        Numbers of the messages it is writing or has taken, where the ring's words say so.
+        Numbers of the messages that it is writing or has taken, where the ring's words show them.
     cursor : int
-        Consumers of broadcast and overwrite rings: the next message it will read.
+        Consumers of broadcast and overwrite rings: number of the next message to read.
     lag : int
-        Consumers of broadcast and overwrite rings: messages published and not read by it.
+        Consumers of broadcast and overwrite rings: messages published and not read.
     lost : int
-        Consumers of overwrite rings: messages it was too slow for.
+        Consumers of overwrite rings: messages that were overwritten before it read them.
     """
 
     seat: int
@@ -60,19 +60,19 @@ class Participant:
 
 @dataclass(frozen=True)
 class Stats:
-    """One look at a ring while its peers run on: each count was right at some instant.
+    """Statistics of a ring. Its peers run on meanwhile: each count was right at some instant.
 
     Attributes
     ----------
     slots : int
-        How many messages the ring holds.
+        Number of messages that the ring holds.
     published : int
         Message numbers used up so far, aborted ones included.
     released : int
         Every message before this number is released, or overwritten.
     ready, taken, writing, free : int
-        Slots by state; together they are ``slots``. On broadcast rings ready is what the
-        slowest consumer has to read.
+        Slots by state; together they are ``slots``. On broadcast rings ready is the number of
+        messages that the slowest consumer has not read.
     shutdown : bool
         Whether the ring takes no more messages.
     participants : tuple of Participant
@@ -91,7 +91,7 @@ class Stats:
 
     @property
     def depth(self) -> int:
-        """Messages in the ring: those that wait and those that are looked at."""
+        """Messages in the ring: those that wait and those that consumers hold."""
         return self.ready + self.taken
 
 
@@ -103,14 +103,15 @@ class Entry:
     ----------
     name, path : str
         The ring's name and file.
-    kind : str
-        "bytes", "array", "struct" or "tensor".
+    kind : {"bytes", "array", "struct", "tensor"}
+        Type of the payloads.
     slots : int
-        How many messages the ring holds.
+        Number of messages that the ring holds.
     size : int
         Bytes of the segment.
     error : str
-        Why the ring cannot be used; then kind, slots and size are not known. "" if it can.
+        The reason why the ring cannot be used; kind, slots and size are not known then. ""
+        for a ring that can be used.
     """
 
     name: str

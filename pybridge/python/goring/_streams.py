@@ -1,4 +1,4 @@
-"""CUDA streams, as the libraries that make them hand them out."""
+"""CUDA streams, in the forms of the libraries that make them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from ._errors import BadValue
 
 LEGACY_DEFAULT = 1
-"""The stream on which CUDA libraries work by default, and with it whoever does not say."""
+"""The stream on which CUDA libraries work by default."""
 
 
 class _CudaStream(Protocol):
@@ -36,7 +36,7 @@ Stream = int | _CudaStream | _PointerStream | _TorchStream | _HandleStream
 
 
 def handle(stream: Any) -> int:
-    """The handle of a stream; 1 for the legacy default stream, which libraries call 0, too."""
+    """Return the handle of a stream; 1 for the legacy default stream, which is also called 0."""
     found = _handle_of(stream)
     if not 0 <= found < 2**64:
         raise BadValue(f"stream is {stream!r}, with the handle {found}, want that of a CUDA stream")
@@ -49,7 +49,7 @@ def _handle_of(stream: Any) -> int:
     if hasattr(stream, "__cuda_stream__"):
         version, raw = _protocol(stream)
         if version != 0:
-            raise BadValue(f"stream {stream!r} speaks version {version} of __cuda_stream__, want 0")
+            raise BadValue(f"stream {stream!r} has version {version} of __cuda_stream__, want 0")
         return _number(stream, raw)
     for name in ("ptr", "cuda_stream", "handle"):
         if hasattr(stream, name):
@@ -58,7 +58,7 @@ def _handle_of(stream: Any) -> int:
 
 
 def _protocol(stream: Any) -> tuple[Any, Any]:
-    # A method in the protocol's first text, a property in some libraries.
+    # The protocol defines a method; some libraries have a property.
     found: Any = getattr(stream, "__cuda_stream__", None)
     version, raw = cast(Any, found() if callable(found) else found)
     return version, raw

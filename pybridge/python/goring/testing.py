@@ -35,7 +35,7 @@ _STARTING = 60.0  # seconds
 
 
 class WorkerError(_errors.Error):
-    """What the function raised in the worker.
+    """An exception that the function raised in the worker.
 
     Attributes
     ----------
@@ -49,15 +49,15 @@ class WorkerError(_errors.Error):
 
 
 class StartError(WorkerError):
-    """Why a worker could not start."""
+    """The exception that kept a worker from starting."""
 
 
 def call(function: Callable[..., Any], payload: Any, meta: Any = None) -> Any:
     """Answer one request with a worker's function, in this process.
 
-    The function is checked as at a worker's start, gets what a worker would hand it (a
-    read-only view; a batch of one) and its answer takes the way through msgpack that it
-    would take to the caller.
+    The function is checked as at a worker's start and gets the arguments that a worker would
+    pass (a read-only view; a batch of one). Its answer is encoded and decoded as on its way to
+    the caller.
 
     Parameters
     ----------
@@ -71,7 +71,12 @@ def call(function: Callable[..., Any], payload: Any, meta: Any = None) -> Any:
     Returns
     -------
     object
-        An ndarray, bytes, or what msgpack makes of the value.
+        An ndarray, bytes, or the value after encoding and decoding.
+
+    Raises
+    ------
+    TypeError
+        The function cannot be a worker's, or its answer cannot be encoded.
     """
     worker = understand(function, getattr(function, "__qualname__", repr(function)))
     view = _view(payload)
@@ -94,7 +99,7 @@ def call(function: Callable[..., Any], payload: Any, meta: Any = None) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars inside containers are numbers, too."""
+    """Return a value with NumPy's scalars inside containers as numbers."""
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -133,11 +138,11 @@ def run(
     function : str or callable
         "module:function", or a function that can be imported by its name.
     dtype, shape, max_bytes, kind
-        What requests are, as for `goring.create`.
+        Schema of the requests, as for `goring.create`.
     workers, slots, result_bytes, batch, wait, max_attempts
         As the fields of pool.Config in Go.
     env, cwd
-        Of the processes; the environment is added to this one's.
+        Environment, added to this process's, and working folder of the processes.
 
     Returns
     -------
@@ -147,7 +152,9 @@ def run(
     Raises
     ------
     StartError
-        A worker cannot start; it carries what Python said there.
+        A worker cannot start; it carries the exception raised there.
+    BadValue, SchemaError
+        An argument is impossible; its value is in the text.
     """
     requests = {"dtype": dtype, "shape": shape, "max_bytes": max_bytes, "kind": kind}
     options = {"batch": batch, "batch_wait": wait, "max_attempts": max_attempts}
@@ -189,7 +196,7 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that run."""
+        """Pids of the running processes."""
         return [p.pid for p in self._processes if p.poll() is None]
 
     def call(self, payload: Any, meta: Any = None, timeout: float = 10.0) -> Any:
@@ -198,14 +205,16 @@ class Pool:
         Raises
         ------
         WorkerError
-            What the function raised, or "Poison" for a request that workers died of.
+            The function raised; or of type "Poison": workers died of the request.
         TimeoutError
             No answer came in time.
+        SchemaError, TooLarge
+            The payload is none that the ring carries.
         """
         return self._wait(self._send(payload, meta, timeout), timeout)
 
     def map(self, payloads: Iterable[Any], timeout: float = 10.0) -> list[Any]:
-        """Send requests at once and wait for all answers, in their order."""
+        """Send requests at once and return all answers, in their order. Raises as `call` does."""
         tags = [self._send(payload, None, timeout) for payload in payloads]
         return [self._wait(tag, timeout) for tag in tags]
 
@@ -238,26 +247,26 @@ class Pool:
         env: Mapping[str, str],
         cwd: str | os.PathLike[str] | None,
     ) -> None:
-        said, say = os.pipe()
+        readable, writable = os.pipe()
         fds = {"requests": self._requests.fileno(), "results": self._results.fileno()}
-        options = {"name": f"w{options['index']}", **options, **fds, "status": say}
+        options = {"name": f"w{options['index']}", **options, **fds, "status": writable}
         argv = [sys.executable, "-m", "goring.worker", target, "--pool"]
-        with open(said, "rb") as pipe:
+        with open(readable, "rb") as pipe:
             try:
                 process = subprocess.Popen(
                     [*argv, msgspec.json.encode(options).decode()],
                     stdin=subprocess.PIPE,
-                    pass_fds=(*fds.values(), say),
+                    pass_fds=(*fds.values(), writable),
                     env=env,
                     cwd=cwd,
                 )
             finally:
-                os.close(say)
+                os.close(writable)
             self._processes.append(process)
             _ready(process, pipe)
 
     def close(self) -> None:
-        """End the processes and give the memory back."""
+        """End the processes and free the memory."""
         self._requests.shutdown()
         for process in self._processes:
             try:
@@ -283,14 +292,14 @@ class Pool:
 
 
 def _ready(process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
-    """Wait for a worker's status line; its end of the pipe is closed when it dies."""
+    """Wait for a worker's status line, or for the end of its process, which closes the pipe."""
     line = pipe.read()
     status = msgspec.json.decode(line) if line.strip() else {}
     if "ready" in status:
         return
     code = process.wait(_STARTING)
-    said = status.get("error") or {"type": "Exit", "message": f"exit status {code}"}
-    raise StartError(**said)
+    error = status.get("error") or {"type": "Exit", "message": f"exit status {code}"}
+    raise StartError(**error)
 
 
 def _answer(array: Any, meta: tuple[int, int, int]) -> Any:

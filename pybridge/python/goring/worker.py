@@ -1,6 +1,6 @@
 """Run a function as a worker of a Go pool: ``python -m goring.worker module:function``.
 
-``goring.worker`` is also the decorator that such functions may carry.
+``goring.worker`` is also the decorator for such functions.
 """
 
 import sys
@@ -12,5 +12,5 @@ if __name__ == "__main__":
 
 from ._worker import worker
 
-# `import goring.worker` must not put this module where the decorator is looked for.
+# After `import goring.worker` the name must still be the decorator, not this module.
 sys.modules[__name__] = worker  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""Programs that a test runs in interpreters of their own."""
+"""Programs that a test runs in separate interpreters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL): no process outlives the tests, however they end. Ctrl-C
-# is heard even where the tests run as a background job, whose children ignore it.
+# works even where the tests run as a background job, the children of which ignore it.
 PREAMBLE = (
     "import ctypes, signal; ctypes.CDLL(None).prctl(1, 9); "
     "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -19,5 +19,5 @@ Start = Callable[[str], "subprocess.Popen[str]"]
 
 
 def command(code: str) -> list[str]:
-    """A program in an interpreter of its own, in development mode."""
+    """Return a program's process in a separate interpreter, in development mode."""
     return [sys.executable, "-X", "dev", "-W", "error", "-c", PREAMBLE + textwrap.dedent(code)]

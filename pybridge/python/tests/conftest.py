@@ -1,4 +1,4 @@
-"""Rings of the tests live in a folder of their own and are gone afterwards."""
+"""Rings of the tests are in a folder of the session, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run() -> Run:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a program that prints a line when it is ready; it is ended with the test."""
+    """Start a program that prints a line when it is ready; the end of the test ends it."""
     children: list[subprocess.Popen[str]] = []
 
     def program(code: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""Segments made without goring: by the writer that knows the specification alone."""
+"""Segments made without goring, by a writer made from the specification alone."""
 
 from __future__ import annotations
 

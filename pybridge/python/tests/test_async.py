@@ -146,7 +146,7 @@ def test_a_cancelled_wait_loses_nothing_and_leaves_nothing_behind(ring: goring.R
                     await asyncio.wait_for(anext(inbox), 0.01)
                 assert time.monotonic() - start < 5
                 out.write(np.int64(n))
-                assert inbox.read(0).array == n  # nobody else is in the consumer any more
+                assert inbox.read(0).array == n  # no thread is in the consumer any more
             assert len(waiters()) == 1
         assert waiters() == []
         assert ring.stats().participants == ()

@@ -139,7 +139,10 @@ def test_an_overwritten_message_says_so(overwrite: goring.Ring) -> None:
             message.release()
         with pytest.raises(goring.Lapped), inbox.read() as message:
             write(out, 5, 6)
-        with pytest.raises(goring.TooLarge), inbox.read() as message:  # the block's own first
+        with (
+            pytest.raises(goring.TooLarge),
+            inbox.read() as message,
+        ):  # the block's exception comes first
             overwrite_and_fail(out)
 
 
@@ -173,7 +176,7 @@ def test_latest(overwrite: goring.Ring, broadcast: goring.Ring) -> None:
 
 @pytest.mark.parametrize("kind", ["bytes", "tensor", "array"])
 def test_no_torn_copy_is_ever_handed_out(start: Start, kind: str) -> None:
-    """A child writes without a pause; what comes out is whole, in order, and counted."""
+    """A child writes without a pause; each message read is intact, in order, and counted."""
     schema = "dtype='u8', shape=512" if kind == "array" else f"max_bytes=4096, kind='{kind}'"
     messages = 100_000
     child = start(
@@ -230,7 +233,7 @@ def test_a_dead_consumer_is_reaped_on_request(start: Start) -> None:
 
 
 def test_readers_that_come_and_go(broadcast: goring.Ring) -> None:
-    """Each sees every message from its first to its last, once."""
+    """Each consumer gets every message from its first to its last, once."""
     stop = threading.Event()
     wrong: list[Any] = []
 

@@ -116,7 +116,7 @@ def test_06_a_killed_writer_can_be_told_from_a_slow_one() -> None:
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert [p.alive for p in ring.stats().participants] == [False]
-    assert reader.read() is not None  # what it wrote is still there
+    assert reader.read() is not None  # its item is still there
     ring.close()
     reader.close()
 
@@ -216,7 +216,7 @@ def test_13_corruption_is_an_error_and_the_ring_goes_on(ring_folder: Path) -> No
     header = int.from_bytes(raw[40:48], "little")
     with path.open("r+b") as f:
         f.seek(header + 8)
-        f.write((2**32 - 1).to_bytes(4, "little"))  # a length that cannot be
+        f.write((2**32 - 1).to_bytes(4, "little"))  # an impossible length
     with pytest.raises(goring.CorruptError, match="4294967295"):
         reader.read()
     assert reader.release() is False

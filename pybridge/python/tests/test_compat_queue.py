@@ -31,15 +31,15 @@ def queue() -> Iterator[Queue]:
 
 @pytest.fixture(params=["goring", "multiprocessing"])
 def either(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Both queues, for what must be the same."""
+    """Both queues, for behaviour that must be the same."""
     made = Queue(3) if request.param == "goring" else SPAWN.Queue(3)
     yield made
     made.close()
     made.join_thread()
 
 
-def settled(queue: Any, items: int) -> None:
-    """The other queue's feeder thread takes its time."""
+def await_items(queue: Any, items: int) -> None:
+    """Wait until the queue has so many items; the other queue's feeder thread is slow."""
     limit = time.monotonic() + 5
     while queue.qsize() < items or queue.empty():
         assert time.monotonic() < limit
@@ -55,7 +55,7 @@ class TestAsMultiprocessing:
     def test_in_order(self, either: Any) -> None:
         for item in (1, "two", None):
             either.put(item)
-        settled(either, 3)
+        await_items(either, 3)
         assert either.full()
         assert [either.get() for _ in range(3)] == [1, "two", None]
         assert (either.qsize(), either.empty(), either.full()) == (0, True, False)
@@ -72,10 +72,10 @@ class TestAsMultiprocessing:
         ):
             with pytest.raises(Full):
                 put()
-        settled(either, 3)
+        await_items(either, 3)
         either.get()
         either.put_nowait(4)
-        settled(either, 3)
+        await_items(either, 3)
         assert [either.get() for _ in range(3)] == [1, 2, 4]
 
     def test_empty(self, either: Any) -> None:
@@ -151,7 +151,7 @@ def test_arrays(queue: Queue, name: str) -> None:
     np.testing.assert_array_equal(got, array)
     assert got.dtype == array.dtype
     assert got.flags.f_contiguous == (array.copy("K").flags.f_contiguous)
-    got[...] = got  # it is the receiver's own
+    got[...] = got  # it is a private, writable copy
     assert got.flags.writeable
 
 
@@ -252,13 +252,13 @@ def forever(sink: Queue, first: int) -> None:
 
 
 def hold(source: Queue) -> None:
-    """Take without end: the test kills this one inside or outside of get."""
+    """Take without end: the test kills this process inside or outside of get."""
     while True:
         source.get(timeout=30)
 
 
 def test_killed_users_harm_nobody() -> None:
-    """What a survivor puts arrives once and in order, whoever is killed around it."""
+    """The items of a survivor arrive once and in order while other processes are killed."""
     queue = Queue(4)
     seen: Counter[tuple[int, int]] = Counter()
     last: dict[int, int] = {}
@@ -279,7 +279,7 @@ def test_killed_users_harm_nobody() -> None:
                     process.join()
                 victims, ours = [], list(range(3))
             if ours:
-                with contextlib.suppress(Full):  # the dead left it full: we read, too
+                with contextlib.suppress(Full):  # full, since the readers died: read here, too
                     queue.put((round_, ours[0], np.full(64, ours[0])), timeout=0.05)
                     del ours[0]
             try:

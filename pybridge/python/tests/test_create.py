@@ -1,4 +1,4 @@
-"""create, open, list, unlink, and what a ring says of itself."""
+"""create, open, list, unlink, and the description of a ring."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_name_is_taken_once_and_free_after_unlink(ring_folder: Path) -> None:
             first.unlink()  # the name means another ring now
         assert goring.open("one").info.slot_bytes == 16
         goring.unlink("one")
-        assert second.stats().slots == 64  # who is attached goes on
+        assert second.stats().slots == 64  # an attached process goes on
     assert list(ring_folder.iterdir()) == []
     with pytest.raises(goring.NotFound, match="one"):
         goring.open("one")
@@ -149,7 +149,7 @@ def test_an_anonymous_ring_is_reached_by_its_descriptor(ring_folder: Path) -> No
             out.write(b"hello")
             with inbox.read(timeout=5) as message:
                 assert bytes(message.data) == b"hello"
-        os.close(fd)  # it stayed ours
+        os.close(fd)  # it stayed the caller's
     assert list(ring_folder.iterdir()) == []
 
 
@@ -201,10 +201,10 @@ def test_nothing_pickles_and_the_text_says_what_to_do(name: str | None) -> None:
 
 def test_info_stats_and_entries_are_frozen() -> None:
     with goring.create("r", max_bytes=8) as ring:
-        for look in (ring.info, ring.stats(), goring.list()[0]):
-            field = dataclasses.fields(look)[0].name
+        for record in (ring.info, ring.stats(), goring.list()[0]):
+            field = dataclasses.fields(record)[0].name
             with pytest.raises(dataclasses.FrozenInstanceError):
-                setattr(look, field, 0)
+                setattr(record, field, 0)
 
 
 def test_expectations_name_what_differs() -> None:

@@ -1,4 +1,4 @@
-"""Every example in a docstring runs, and everything public has one."""
+"""Docstrings: every example runs, and every public name has one that is complete."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from typing import Any
 
+import goring.testing
 import pytest
-from goring.compat import shm_ring_buffer
+from goring.compat import queue, shm_ring_buffer
 
 import goring
 
@@ -37,10 +39,34 @@ def test_everything_public_is_documented() -> None:
         thing = getattr(goring, name)
         assert inspect.getdoc(thing), name
         if isinstance(thing, type) and not issubclass(thing, Exception):
-            fields = getattr(thing, "__dataclass_fields__", {})  # the class says what they are
+            fields = getattr(
+                thing, "__dataclass_fields__", {}
+            )  # documented in the docstring of the class
             public = [n for n in dir(thing) if not n.startswith("_") and n not in fields]
             assert [n for n in public if not inspect.getdoc(getattr(thing, n))] == [], name
             assert [n for n in fields if n not in (thing.__doc__ or "")] == [], name
+
+
+#: Functions that raise nothing of their own, or name the one exception in their text.
+WITHOUT_RAISES = {
+    *("Ring.close", "Pool.close", "Pool.map", "Queue.cancel_join_thread", "Queue.close"),
+    *("Queue.put_nowait", "Queue.get_nowait", "Queue.qsize", "Queue.empty", "Queue.full"),
+}
+PLACES = [goring, goring.Ring, goring.testing, goring.testing.Pool, queue.Queue]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_functions_document_what_they_raise(place: Any) -> None:
+    prefix = f"{place.__name__}." if isinstance(place, type) else ""
+    functions = {
+        prefix + name: thing
+        for name, thing in inspect.getmembers(place, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert functions
+    for name, function in functions.items():
+        if name not in WITHOUT_RAISES:
+            assert "Raises\n" in (inspect.getdoc(function) or ""), name
 
 
 def test_all_is_what_there_is() -> None:

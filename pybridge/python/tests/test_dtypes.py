@@ -1,4 +1,4 @@
-"""Every dtype that a ring can carry, through every way in and out."""
+"""Every dtype that a ring can carry, by every way in and out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STRUCTS = [
 
 
 def sample(dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Any bytes that dtype has a value for: all but NaT's and half surrogates differ."""
+    """Return varied valid values of dtype, without NaT and half surrogates."""
     count = int(np.prod(shape, dtype=int))
     if dtype.kind == "U":
         return np.full(shape, "ж€"[: dtype.itemsize // 4] or "ж", dtype)

@@ -1,4 +1,4 @@
-"""The hierarchy: everything is a goring.Error, and what a Python program would expect."""
+"""The hierarchy: everything is a goring.Error, and the built-in class that it resembles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fork, spawn, and when the library is loaded."""
+"""fork, spawn, and the moment at which the library is loaded."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_workers_by_other_start_methods(tmp_path: Path, method: str) -> None:
         assert (program.returncode, errors) == (0, "")
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)  # workers, when something went wrong
+            os.killpg(program.pid, signal.SIGKILL)  # its workers, after a failure
 
 
 def test_importing_loads_no_go(run: Run) -> None:

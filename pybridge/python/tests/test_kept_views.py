@@ -1,6 +1,6 @@
 """Views that are kept too long: valid data or an exception, never a signal.
 
-Each in an interpreter of its own with CPython's debug allocator, ended cleanly.
+Each runs in a separate interpreter with CPython's debug allocator, which must end cleanly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rings for peers that are not trusted: sealed segments, and copies of what they publish."""
+"""Rings for peers that are not trusted: sealed segments, and copies of their messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_only_sealed_rings_are_passed(pair: Pair) -> None:
             ring.send(pair[0])
         with pytest.raises(goring.Unsafe, match="truncate"):
             goring.open(fd=ring.fileno(), sealed=True)
-        socket.send_fds(pair[0], [MAGIC], [ring.fileno()])  # a peer that says it is one
+        socket.send_fds(
+            pair[0], [MAGIC], [ring.fileno()]
+        )  # a peer that pretends to pass a sealed one
         with pytest.raises(goring.Unsafe, match="truncate"):
             goring.receive(pair[1])
     with pytest.raises(goring.BadValue, match="fd="):
@@ -109,5 +111,5 @@ def test_copies_are_the_callers_own() -> None:
             frame[:] = 9
             assert frame.flags.owndata
             assert frame.tolist() == [9] * 4
-        with ring.consumer() as inbox:  # what was iterated is released
+        with ring.consumer() as inbox:  # the iterated message is released
             assert inbox.try_read() is None

@@ -155,7 +155,7 @@ def test_a_batch_is_one_array_in_place(ring: goring.Ring) -> None:
         assert ring.free == 1
         tail = rows[1:]
         del rows
-        assert ring.free == 1  # one batch, one debt
+        assert ring.free == 1  # a batch keeps all of its slots
         del tail
         assert ring.free == 3
         assert inbox.read_batch(2**62).tolist() == [3]

@@ -1,4 +1,4 @@
-"""Nonsense is refused before anything is created, with the value in the text."""
+"""Impossible arguments are refused before anything is created, with the value in the text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def nothing_is_created(ring_folder: Path) -> Any:
     before = sorted(os.listdir("/proc/self/fd"))
     yield
     assert list(ring_folder.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) <= len(before) + 2  # the runtime's own, at its start
+    assert len(os.listdir("/proc/self/fd")) <= len(before) + 2  # those of the runtime, at its start
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
@@ -180,4 +180,4 @@ def test_waiting_strategies_and_timeouts() -> None:
             ring.consumer(timeout="soon")
         for wait in ("adaptive", "spin", "park"):
             ring.producer(wait=wait).close()
-            ring.consumer(wait=wait).close()  # the refused ones left no seat behind
+            ring.consumer(wait=wait).close()  # the refused calls left no seat in use

@@ -1,4 +1,4 @@
-"""Seats: who may join, who is refused by name, and what others see of it."""
+"""Seats: joining, refusals that name the holders, and the view of other processes."""
 
 from __future__ import annotations
 

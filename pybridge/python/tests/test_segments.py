@@ -1,4 +1,4 @@
-"""Files that are no ring of ours: each a distinct clear error, never a crash."""
+"""Files that are no usable ring: each a distinct clear error, never a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to waits when the last peer was killed."""
+"""Waits after the last peer was killed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_consumers_learn_it(
     child = start(PRODUCER)
     with ring.consumer(wait=strategy) as consumer:
         kill(child)
-        assert next(iter(consumer)).tolist() == [1, 2]  # what it had committed comes first
+        assert next(iter(consumer)).tolist() == [1, 2]  # its committed messages come first
         with pytest.raises(goring.PeerDead, match="camera") as caught:
             wait(consumer)
     dead = caught.value
@@ -91,7 +91,7 @@ def test_producers_learn_it(ring: goring.Ring, start: Start) -> None:
             assert (caught.value.role, caught.value.seat) == ("consumer", 2)
         with pytest.raises(goring.PeerDead):
             producer.reserve(timeout=5)
-        assert producer.try_write([1, 2], cast=True) is False  # nothing was waited for
+        assert producer.try_write([1, 2], cast=True) is False  # it did not wait
 
 
 def test_waiting_for_a_successor(ring: goring.Ring, start: Start) -> None:

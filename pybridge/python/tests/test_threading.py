@@ -14,13 +14,13 @@ import pytest
 import goring
 
 
-def produce(out: goring.Producer, who: int, count: int) -> None:
+def produce(out: goring.Producer, number: int, count: int) -> None:
     for i in range(count):
-        out.write(np.array([who, i], "i8"), timeout=60)
+        out.write(np.array([number, i], "i8"), timeout=60)
 
 
 def consume(inbox: goring.Consumer) -> list[tuple[int, int]]:
-    return [(int(who), int(i)) for who, i in inbox]
+    return [(int(number), int(i)) for number, i in inbox]
 
 
 @pytest.mark.parametrize("slots", [2, 3, 64])
@@ -42,7 +42,7 @@ def test_every_item_arrives_once(slots: int, producers: int, consumers: int) -> 
     assert everything == [(w, i) for w in range(producers) for i in range(count)]
     for part in got:  # each consumer sees each producer's items in order
         for w in range(producers):
-            numbers = [i for who, i in part if who == w]
+            numbers = [i for number, i in part if number == w]
             assert numbers == sorted(numbers)
 
 
@@ -59,7 +59,7 @@ def test_waiting_lets_other_threads_run() -> None:
 
 
 def ends(start: Callable[[], Any]) -> Callable[[], BaseException | None]:
-    """Run start in a thread; the returned function waits for what it raised."""
+    """Run start in a thread; the returned function waits for its exception and returns it."""
     raised: list[BaseException] = []
 
     def body() -> None:

@@ -12,6 +12,7 @@ import pytest
 from golden import put, reference
 
 import goring
+from goring import _open
 
 VECTORS = reference.index()
 REFUSALS = {
@@ -62,6 +63,10 @@ def test_a_gpu_ring_is_looked_at_without_a_driver(ring_folder: Path, name: str) 
     with goring.open(name) as ring:
         assert ring.slots == VECTORS[name]["ring"]["slots"]
         assert ring.info.slot_bytes == reference.geometry(VECTORS[name]["ring"])["slot_bytes"]
+        gpu = ring.info.gpu
+        assert gpu is not None
+        options = _open._gpu(0, gpu.memory, gpu.sync)  # the words of the info are those of create
+        assert (options["memory"], options["sync"]) == (gpu.memory, gpu.sync)
 
 
 def check(ring: goring.Ring, want: dict[str, Any], got: goring.Message) -> None:

@@ -73,7 +73,7 @@ def test_what_cannot_be_a_worker(function: Any) -> None:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[goring.testing.Pool]:
-    """One pool for what leaves it as it was."""
+    """One pool for all tests that leave it unchanged."""
     with goring.testing.run(
         "worker_functions:size", cwd=HERE, max_bytes=64, workers=2, slots=8
     ) as pool:

@@ -1,4 +1,4 @@
-"""Several consumers, each in the most natural loop: all of them together go on."""
+"""Several consumers, each in the most natural loop: together they never come to a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What write, reserve and write_batch take, and what they refuse."""
+"""Arguments that write, reserve and write_batch take, and those that they refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that the tests of workers run in processes of their own."""
+"""Functions that the tests of workers run in worker processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting what a function returned, or raised, into the result ring."""
+"""Answers: a function's result or exception as a message of the result ring."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Answers:
         self.count = 0
 
     def value(self, tag: int, value: Any, started_ns: int) -> None:
-        """Answer with what the function returned."""
+        """Answer with the value that the function returned."""
         micros = (perf_counter_ns() - started_ns) // 1000
         self.count += 1
         try:
             kind, data = self._converted(value)
-        except Exception as problem:  # whatever an encoder raises: the caller is told
+        except Exception as problem:  # an encoder may raise anything; the caller must get it
             self._refuse(tag, value, problem, micros)
             return
         try:
@@ -44,14 +44,14 @@ class Answers:
             self._refuse(tag, value, problem, micros)
 
     def error(self, tag: int, error: BaseException, started_ns: int) -> None:
-        """Answer with what the function raised."""
+        """Answer with the exception that the function raised."""
         micros = (perf_counter_ns() - started_ns) // 1000
         self.count += 1
         text = "".join(traceback.format_exception(error))
         self._fail(tag, type(error).__name__, str(error), text, micros)
 
     def poison(self, tag: int, redelivered: int) -> None:
-        """Give a request up that other workers died of."""
+        """Answer a request that other workers died of, without running it."""
         text = f"{redelivered} workers died or hung with this request"
         self._write(
             _bytes(_encode({"message": text})),
@@ -80,10 +80,10 @@ class Answers:
             )
             self._fail(tag, "TooLarge", message, "", micros)
             return
-        what = type(value).__name__
+        returned = type(value).__name__
         if isinstance(value, np.ndarray):
-            what = f"an array of dtype {value.dtype} and shape {value.shape}"
-        message = f"{self._name} returned {what}, which a result cannot carry: {problem}"
+            returned = f"an array of dtype {value.dtype} and shape {value.shape}"
+        message = f"{self._name} returned {returned}, which a result cannot carry: {problem}"
         self._fail(tag, "TypeError", message, "", micros)
 
     def _fail(self, tag: int, kind: str, message: str, text: str, micros: int) -> None:
@@ -92,17 +92,20 @@ class Answers:
 
 
 def _bytes(data: bytes | bytearray | memoryview) -> Any:
-    """The bytes as an array, which is what the result ring carries."""
+    """Return the bytes as an array, since the result ring carries arrays."""
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
 def _sendable(text: str) -> str:
-    """The text without what UTF-8 has no bytes for, such as half of a pair."""
+    """Return the text without characters that UTF-8 lacks, such as half a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _error(kind: str, message: str, text: str, room: int) -> bytes:
-    """An error that fits: of the traceback the end is kept, of the message the beginning."""
+    """Return an error as msgpack in at most room bytes.
+
+    A traceback that is too long keeps its end, a message its beginning.
+    """
     message, text = _sendable(message), _sendable(text)
     for keep in (len(text), room // 2, 0):
         short = text[max(len(text) - keep, 0) :]

@@ -1,4 +1,4 @@
-"""What a worker's function is, and what it says about itself."""
+"""Functions of workers: how they are decorated, found and classified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Mark(Protocol):
 
 @dataclass(frozen=True)
 class Spec:
-    """What the decorator says: see `worker`."""
+    """Arguments of the decorator; see `worker`."""
 
     batch: int = 0
     wait: float = 0.0
@@ -60,10 +60,10 @@ def worker(
     kind: str | None = None,
     concurrency: int = 16,
 ) -> Any:
-    """Say how a function answers a pool's requests. The function itself stays as it is.
+    """Declare how a function answers a pool's requests. The function itself stays unchanged.
 
     A worker is a function of one request, or of a request and its metadata, and returns
-    the answer: an ndarray, bytes, or anything that msgpack carries. What it raises becomes
+    the answer: an ndarray, bytes, or anything that msgpack carries. An exception of it becomes
     the caller's error. Requests come as read-only views in place: an ndarray, or a
     memoryview on rings of bytes. A plain function needs no decorator.
 
@@ -77,15 +77,25 @@ def worker(
     wait : float
         Seconds that a batch that is not full waits for more.
     dtype, shape, kind : optional
-        What requests must be; checked against the pool's ring at the start.
+        dtype, shape and kind of the requests; checked against the pool's ring at the start.
     concurrency : int
-        Of an ``async def``: how many requests it works on at once.
+        For an ``async def``: number of requests that it works on at once.
+
+    Returns
+    -------
+    callable
+        The function, or without one a decorator for it.
+
+    Raises
+    ------
+    BadValue
+        An argument is impossible; its value is in the text.
 
     Notes
     -----
     A generator function gets an iterator of requests and yields one answer for each, in
-    order: what stands before its loop runs once, at the start. What it raises is the
-    answer of the requests it has taken and not answered, and it is started anew.
+    order: the code before its loop runs once, at the start. An exception of it is the answer
+    to the requests that it has taken and not answered, and it is started anew.
 
     Examples
     --------
@@ -110,7 +120,7 @@ def worker(
 
 @dataclass(frozen=True)
 class Function:
-    """A function that was found and understood."""
+    """A function that is classified."""
 
     name: str
     call: Callable[..., Any]
@@ -119,7 +129,7 @@ class Function:
     wants_meta: bool
 
     def tuned(self, batch: int, wait: float) -> Function:
-        """With what the pool says instead of the decorator; 0 leaves it."""
+        """Return the function with the pool's batch and wait; 0 keeps the decorator's."""
         if batch > 1 and self.style != "batch":
             raise TypeError(
                 f"the pool asks for batches of {batch}, but {self.name} takes one request at a "
@@ -130,7 +140,7 @@ class Function:
 
 
 def load(target: str) -> Function:
-    """Find ``module:function``. Modules of the working folder come first."""
+    """Return the function ``module:function``. Modules of the working folder come first."""
     module_name, _, path = target.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -144,12 +154,12 @@ def load(target: str) -> Function:
 
 
 def understand(function: Any, name: str) -> Function:
-    """See what kind of worker a function is.
+    """Return a function with its style and its arguments.
 
     Raises
     ------
     TypeError
-        It cannot be called with one request, or with a request and its metadata.
+        The function cannot be called with one request, or with a request and its metadata.
     """
     if not callable(function):
         raise TypeError(f"{name} is a {type(function).__name__}, not a function")
@@ -167,7 +177,7 @@ def understand(function: Any, name: str) -> Function:
 def _wants_meta(function: Callable[..., Any], name: str, style: str) -> bool:
     try:
         signature = inspect.signature(function)
-    except ValueError:  # of a builtin: it has to take one argument
+    except ValueError:  # a builtin has none: it must take one argument
         return False
     for wants_meta, arguments in ((True, (None, None)), (False, (None,))):
         try:
@@ -184,7 +194,7 @@ def _wants_meta(function: Callable[..., Any], name: str, style: str) -> bool:
 
 
 def _takes_meta(bound: inspect.BoundArguments) -> bool:
-    """Whether a second argument is metadata: it is required, or called so."""
+    """Report whether the second argument is metadata: it is required, or called meta."""
     parameters = list(bound.signature.parameters.values())
     if len(parameters) < 2:
         return False

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from .._participants import Message
     from .._ring import Ring
 
-_SLICE = 0.1  # seconds; how soon an idle worker sees that it is to leave
-_MEMORY_EVERY = 0.1  # seconds between two looks at the memory used
+_SLICE = 0.1  # seconds after which an idle worker checks whether it must leave
+_MEMORY_EVERY = 0.1  # seconds between two checks of the memory used
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
 @dataclass
 class Limits:
-    """When a worker leaves by itself; 0: never."""
+    """Limits after which a worker leaves; 0: none."""
 
     attempts: int
     requests: int = 0
@@ -36,7 +36,7 @@ class Limits:
 
 
 class Session:
-    """One worker's work, until its ring ends or it is told to leave."""
+    """The work of one worker, until its ring ends or it must leave."""
 
     def __init__(
         self, function: Function, ring: Ring, name: str, answers: Answers, limits: Limits
@@ -48,10 +48,10 @@ class Session:
         self.limits = limits
         self.leaving = False
         self._ended = False  # generators: the iterator of requests has ended
-        self._looked = monotonic()
+        self._checked = monotonic()
 
     def run(self) -> None:
-        """Work until there is nothing more to do."""
+        """Answer requests until the ring ends or the worker must leave."""
         loops: dict[str, Callable[[], None]] = {
             "plain": self._plain,
             "batch": self._batches,
@@ -60,13 +60,13 @@ class Session:
         }
         loops[self.function.style]()
 
-    # -- what all styles share
+    # -- common to all styles
 
     def _next(self) -> Message | None:
-        """The next request that is to be run; None when the worker is to leave.
+        """Return the next request to run; None when the worker must leave.
 
         A signal handler must not interrupt this: a message taken and not answered would be
-        lost. So leaving is looked at between short waits.
+        lost. So `leaving` is checked between short waits.
         """
         while not self._done():
             try:
@@ -85,8 +85,8 @@ class Session:
         limits = self.limits
         if limits.requests and self.answers.count >= limits.requests:
             return True
-        if limits.memory and monotonic() - self._looked > _MEMORY_EVERY:
-            self._looked = monotonic()
+        if limits.memory and monotonic() - self._checked > _MEMORY_EVERY:
+            self._checked = monotonic()
             self.leaving = self.leaving or resident() > limits.memory
         return self.leaving
 
@@ -113,7 +113,7 @@ class Session:
                     self._raised([tag], error, started)
                 else:
                     answers.value(tag, value, started)
-                payload = value = None  # views keep a slot
+                payload = value = None  # a view keeps its slot
 
     # -- batches
 
@@ -129,7 +129,7 @@ class Session:
             self._answer_batch(self._gathered(run, size))
 
     def _gathered(self, run: _Run, size: int) -> list[_Run]:
-        """The run, and what comes within the function's wait."""
+        """Return the run, and those that come within the function's wait."""
         runs, limit = [run], monotonic() + self.function.spec.wait
         count = len(run.headers)
         while count < size and not self.leaving:
@@ -144,7 +144,7 @@ class Session:
         return runs
 
     def _answer_batch(self, runs: list[_Run]) -> None:
-        """One call for the fresh ones; a request that a worker died of runs alone."""
+        """Run the fresh requests in one call, and each one that a worker died of alone."""
         headers = [h for run in runs for h in run.headers]
         payloads = _joined(runs)
         runs.clear()
@@ -243,7 +243,7 @@ class Session:
                     raise RuntimeError(f"{self.function.name} ended without taking a request")
             except BaseException as error:
                 if not taken and isinstance(error, Exception):
-                    raise  # nobody to tell: the pool sees it die
+                    raise  # no request to answer with it; the pool sees the process end
                 while taken:
                     message, started = taken.popleft()
                     with message:
@@ -280,6 +280,6 @@ def _decoded(raw: bytes) -> Any:
 
 
 def resident() -> int:
-    """Resident memory of this process, bytes."""
+    """Return the resident memory of this process, in bytes."""
     with open("/proc/self/statm", "rb") as f:
         return int(f.read().split()[1]) * _PAGE

@@ -1,4 +1,4 @@
-"""A worker's process: how it is started, what it says, how it ends."""
+"""A worker's process: its command line, its status line and its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USAGE = "usage: python -m goring.worker module:function --pool JSON (a Go pool 
 
 
 class Options(msgspec.Struct):
-    """What the pool says on the command line; seconds and bytes, 0: not said."""
+    """Options of the pool on the command line; in seconds and bytes, 0: no limit or default."""
 
     name: str = "worker"
     index: int = 0
@@ -36,21 +36,21 @@ class Options(msgspec.Struct):
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker; the exit status."""
+    """Run a worker and return its exit status."""
     if len(arguments) != 3 or arguments[1] != "--pool":
         print(_USAGE, file=sys.stderr)
         return 2
     options = msgspec.json.decode(arguments[2], type=Options)
     for fd in (options.requests, options.results, options.status):
         os.set_inheritable(fd, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service handles Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         function = load(arguments[0]).tuned(options.batch, options.batch_wait)
         session = _join(function, options)
     except BaseException as error:
-        _say(options.status, {"error": _described(error)})
+        _write_status(options.status, {"error": _described(error)})
         return 1
     _watch_parent(session)
     signal.signal(signal.SIGTERM, lambda *_: setattr(session, "leaving", True))
@@ -71,12 +71,12 @@ def _join(function: Function, options: Options) -> Session:
     limits = Limits(options.max_attempts, options.max_requests, options.max_memory)
     session = Session(function, requests, options.name, answers, limits)
     seats = {"pid": os.getpid(), "consumer": session.requests.seat, "producer": producer.seat}
-    _say(options.status, {"ready": {**seats, "batch": spec.batch}})
+    _write_status(options.status, {"ready": {**seats, "batch": spec.batch}})
     return session
 
 
-def _say(fd: int, status: dict[str, Any]) -> None:
-    """The one line that the pool waits for."""
+def _write_status(fd: int, status: dict[str, Any]) -> None:
+    """Write the one line that the pool waits for."""
     with open(fd, "wb") as pipe:
         pipe.write(msgspec.json.encode(status) + b"\n")
 
@@ -87,7 +87,7 @@ def _described(error: BaseException) -> dict[str, str]:
 
 
 def _watch_parent(session: Session) -> None:
-    """End when standard input does: the service is gone, and nobody reads the answers."""
+    """End the process when standard input ends: the service is gone, and with it the reader."""
 
     def watch() -> None:
         while os.read(0, 4096):

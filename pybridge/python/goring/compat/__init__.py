@@ -1,1 +1,1 @@
-"""Doors for users of other libraries."""
+"""Classes with the interfaces of other libraries, over goring's rings."""

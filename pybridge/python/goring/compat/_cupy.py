@@ -1,4 +1,4 @@
-"""The third class that ``shm-ring-buffer`` has on its roadmap: a ring in GPU memory."""
+"""A ring in GPU memory, with the interface of the classes of ``shm-ring-buffer``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CupyRingBuffer(RingBuffer[Any]):
     Parameters
     ----------
     slots : int
-        How many items it holds, 1 or more.
+        Number of items that it holds, 1 or more.
     buf_shm_name : str
         The ring's name.
     read_idx_shm_name, write_idx_shm_name : str
@@ -33,9 +33,16 @@ class CupyRingBuffer(RingBuffer[Any]):
     create : bool
         Make the ring, or attach to it.
     dtype, shape
-        Of every item; without a shape an item is a scalar.
+        dtype and shape of every item; without a shape an item is a scalar.
     device : str or int
         With create: the CUDA device, "cuda:0" or an ordinal.
+
+    Raises
+    ------
+    SchemaError
+        With create false: the ring carries something else, or is not on a GPU.
+    Error
+        As `goring.create` and `goring.open` do.
     """
 
     def __init__(

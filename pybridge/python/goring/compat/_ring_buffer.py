@@ -37,24 +37,29 @@ class RingBuffer(abc.ABC, Generic[Item]):
 
     @property
     def capacity(self) -> int:
-        """How many items the ring holds."""
+        """Number of items that the ring holds."""
         return self._slots
 
     def can_write(self) -> bool:
-        """Whether `write` would find room."""
+        """Report whether `write` would find room. Raises Busy when another writer has joined."""
         return self._writer().writable() and self._may_fill()
 
     def can_read(self) -> bool:
-        """Whether `read` would return an item."""
+        """Report whether `read` would return one. Raises Busy when another reader has joined."""
         return self._peek() is not None
 
     def write(self, data: Any) -> bool:
-        """Copy an item in; False when the ring is full.
+        """Copy an item in. Returns False when the ring is full.
 
         Raises
         ------
         SchemaError, TooLarge
-            Another dtype, shape or size than the ring's: nothing is cast, cut or repeated.
+            The item has another dtype, shape or size than the ring's: nothing is cast, cut or
+            repeated.
+        Busy
+            Another writer has joined.
+        Closed
+            The buffer is closed.
         """
         if not self._may_fill():
             return False
@@ -65,15 +70,23 @@ class RingBuffer(abc.ABC, Generic[Item]):
         return True
 
     def read(self) -> Item | None:
-        """The oldest item, in place and read-only, or None. The same one until `release`."""
+        """Return the oldest item, in place and read-only, or None; the same one until `release`.
+
+        Raises
+        ------
+        Busy
+            Another reader has joined.
+        Closed
+            The buffer is closed.
+        """
         message = self._peek(_PATIENCE)
         return None if message is None else self._view(message)
 
     def release(self) -> bool:
-        """Give the item of the last `read` back; False when there is none.
+        """Release the item of the last `read`. Returns False when there is none.
 
-        Its slot is free once nobody holds the view any more, in the usual loop at the next
-        ``read``: what one looks at never changes.
+        Its slot is free once the view is not referenced any more, in the usual loop at the next
+        ``read``: a view never changes.
         """
         if self._item is None:
             return False
@@ -86,9 +99,9 @@ class RingBuffer(abc.ABC, Generic[Item]):
         if self._ring.closed:
             return
         self.release()
-        for side in (self._producer, self._consumer):
-            if side is not None:
-                side.close()
+        for participant in (self._producer, self._consumer):
+            if participant is not None:
+                participant.close()
         if self._owner and self._ring.name:
             with contextlib.suppress(goring.NotFound):  # the name is gone already
                 self._ring.unlink()
@@ -112,7 +125,7 @@ class RingBuffer(abc.ABC, Generic[Item]):
     def _peek(self, patience: float = 0) -> goring.Message | None:
         reader = self._reader()
         if self._item is None:
-            # Held: the next item's slot is under a view that the caller kept.
+            # Held: a view that the caller kept holds the next item's slot.
             with contextlib.suppress(goring.Held):
                 self._item = reader.try_read()
                 if self._item is None and patience and reader.wait(patience):
@@ -125,14 +138,14 @@ class RingBuffer(abc.ABC, Generic[Item]):
 
 
 def physical(slots: int) -> int:
-    """The slots of the ring under a buffer of so many."""
+    """Return the number of slots of the ring under a buffer of so many."""
     if _check.integer("slots", slots) < 1:
         raise goring.BadValue(f"slots is {slots}, want 1 or more")
     return max(slots, 2)
 
 
 def attached(slots: int, ring: Ring) -> Ring:
-    """The ring, if a buffer of so many slots made it."""
+    """Return the ring. Raises SchemaError unless a buffer of so many slots made it."""
     if ring.slots == physical(slots):
         return ring
     ring.close()
@@ -140,5 +153,5 @@ def attached(slots: int, ring: Ring) -> Ring:
 
 
 def dims(shape: Shape | None) -> tuple[int, ...]:
-    """The shape of an item, which is a scalar without one."""
+    """Return the shape of an item; without one it is a scalar."""
     return () if shape is None else shape_of(shape)

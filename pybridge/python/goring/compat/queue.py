@@ -1,8 +1,8 @@
 """A queue between processes with the interface of `multiprocessing.Queue`.
 
-It survives what that one does not: a user that is killed with ``kill -9``, at any moment,
-loses nobody else's items and leaves no lock behind. There is no feeder thread: an item is
-in the queue when `Queue.put` returns, and what cannot be pickled raises there.
+It survives the death of its users: a process that is killed with ``kill -9``, at any moment,
+loses no other process's items and leaves no lock held. There is no feeder thread: an item is
+in the queue when `Queue.put` returns, which raises when the item cannot be pickled.
 
 >>> from goring.compat.queue import Queue
 >>> queue = Queue(maxsize=8)
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Empty", "Full", "Queue"]
 
 _SEATS = 31  # processes that put, and as many that get
-_SLOTS = 64  # of a queue without maxsize
-_ALIGN = 64  # of each buffer, as NumPy likes it
+_SLOTS = 64  # slots of a queue without maxsize
+_ALIGN = 64  # alignment of each buffer, so that NumPy computes on it at full speed
 
 
 class Queue:
@@ -47,17 +47,23 @@ class Queue:
     Parameters
     ----------
     maxsize : int
-        How many items it holds; a queue of 1 holds 2. 0 or less: 64, and `put` then waits,
-        too, since shared memory is taken when the queue is made.
+        Number of items that it holds; a queue of 1 holds 2. 0 or less: 64, and `put` then waits,
+        too, since shared memory is allocated when the queue is made.
     max_bytes : int
-        The largest item, pickled. The queue takes up to ``maxsize * max_bytes`` of memory.
+        Size of the largest item, pickled. The queue takes up to ``maxsize * max_bytes`` of
+        memory.
     ctx : optional
-        Accepted as `multiprocessing.Queue` does, and not needed.
+        Accepted for the sake of `multiprocessing.Queue`, and not used.
+
+    Raises
+    ------
+    goring.BadValue, goring.NoSpace
+        As `goring.create` does.
 
     Notes
     -----
     Items are pickled with protocol 5: the memory of arrays goes straight into the queue,
-    and `get` copies it once, into memory that is the receiver's own.
+    and `get` copies it once, into private memory.
 
     A queue is passed to a process as an argument when that is started, with the "spawn" or
     the "forkserver" method; in a forked child of a process that has used goring its use
@@ -96,13 +102,15 @@ class Queue:
         queue.Full
             There was no room, at once or within timeout seconds.
         goring.TooLarge
-            The pickled item has more than max_bytes; the queue goes on.
+            The pickled item has more than max_bytes; the queue can still be used.
+        goring.Busy
+            31 other processes put.
         ValueError
             The queue is closed.
         """
         self._check_open()
         stream, buffers = _pickled(obj)
-        wait = _Patience(block, timeout)
+        wait = _Deadline(block, timeout)
         with _Turn(self._putting, wait, Full):
             producer = self._producer = self._producer or self._ring.producer(on_peer_death="wait")
             try:
@@ -116,7 +124,7 @@ class Queue:
                 raise _errors.TooLarge(f"{error}; make the queue with a larger max_bytes") from None
 
     def _put_buffers(
-        self, producer: Producer, stream: bytes, buffers: list[memoryview], wait: _Patience
+        self, producer: Producer, stream: bytes, buffers: list[memoryview], wait: _Deadline
     ) -> None:
         parts = [memoryview(stream), *buffers]
         head = _head([part.nbytes for part in parts])
@@ -138,11 +146,15 @@ class Queue:
         ------
         queue.Empty
             There was none, at once or within timeout seconds.
+        goring.Busy
+            31 other processes get.
+        goring.CorruptError
+            A peer wrote an impossible item, which is skipped.
         ValueError
             The queue is closed.
         """
         self._check_open()
-        wait = _Patience(block, timeout)
+        wait = _Deadline(block, timeout)
         with _Turn(self._getting, wait, Empty):
             consumer = self._consumer = self._consumer or self._ring.consumer(on_peer_death="wait")
             try:
@@ -156,29 +168,29 @@ class Queue:
         return pickle.loads(stream, buffers=buffers)
 
     def put_nowait(self, obj: Any) -> None:
-        """Put an item if there is room now, else raise `queue.Full`."""
+        """Put an item if there is room now, else raise `queue.Full`. Raises as `put` does."""
         self.put(obj, block=False)
 
     def get_nowait(self) -> Any:
-        """Take an item if there is one now, else raise `queue.Empty`."""
+        """Take an item if there is one now, else raise `queue.Empty`. Raises as `get` does."""
         return self.get(block=False)
 
     def qsize(self) -> int:
-        """How many items wait to be taken."""
+        """Return the number of items that wait. Raises ValueError when the queue is closed."""
         self._check_open()
         return sum(map(_words.is_ready, self._ring._mapped.words()))
 
     def empty(self) -> bool:
-        """Whether no item waits now."""
+        """Report whether no item waits now. Raises as `qsize` does."""
         return self.qsize() == 0
 
     def full(self) -> bool:
-        """Whether there is no room for an item now."""
+        """Report whether there is no room for an item now. Raises as `qsize` does."""
         self._check_open()
         return bool(self._ring.free == 0)
 
     def close(self) -> None:
-        """Stop using the queue in this process. What was put stays in it for others."""
+        """Stop using the queue in this process. Its items stay in it for others."""
         if self._closed:
             return
         self._closed = True
@@ -189,7 +201,13 @@ class Queue:
             self._ring.close()
 
     def join_thread(self) -> None:
-        """Do nothing: there is no thread to wait for. The queue must be closed."""
+        """Do nothing: there is no thread to wait for.
+
+        Raises
+        ------
+        AssertionError
+            The queue is not closed.
+        """
         if not self._closed:
             raise AssertionError(f"{self!r} is not closed")
 
@@ -216,23 +234,23 @@ class Queue:
             os.close(fd)
 
 
-class _Patience:
-    """How long a call may still wait, across its steps."""
+class _Deadline:
+    """The time that a call may still wait, across its steps."""
 
     def __init__(self, block: bool, timeout: float | None) -> None:
         self._forever = block and timeout is None
         self._limit = time.monotonic() + (max(timeout or 0.0, 0.0) if block else 0.0)
 
     def left(self) -> float | None:
-        """Seconds; None: for ever."""
+        """Return the seconds left; None: no limit."""
         return None if self._forever else max(self._limit - time.monotonic(), 0.0)
 
 
 class _Turn(AbstractContextManager["_Turn"]):
-    """One thread of the process at a time; raises when the turn does not come in time."""
+    """Holds a lock of the process; raises late() when it is not free in time."""
 
     def __init__(
-        self, lock: threading.Lock, wait: _Patience, late: Callable[[], Exception]
+        self, lock: threading.Lock, wait: _Deadline, late: Callable[[], Exception]
     ) -> None:
         left = wait.left()
         if not lock.acquire(timeout=-1 if left is None else left):
@@ -252,7 +270,7 @@ class _Turn(AbstractContextManager["_Turn"]):
 
 
 def _pickled(obj: Any) -> tuple[bytes, list[memoryview]]:
-    """The pickle stream and the buffers that are not in it."""
+    """Return the pickle stream and the buffers that are not in it."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     # ForkingPickler also carries sockets, connections and other queues' parts.
@@ -261,12 +279,12 @@ def _pickled(obj: Any) -> tuple[bytes, list[memoryview]]:
 
 
 def _head(lengths: Sequence[int]) -> bytes:
-    """How many parts an item has and how long each is; the first is the pickle stream."""
+    """Return an item's head: number and sizes of its parts; the pickle stream is the first."""
     return struct.pack(f"<{1 + len(lengths)}Q", len(lengths), *lengths)
 
 
 def _places(start: int, lengths: Sequence[int]) -> tuple[list[int], int]:
-    """Where each part begins, and where the last one ends. The stream follows the head."""
+    """Return the offset of each part, and the end of the last. The stream follows the head."""
     starts = []
     for k, length in enumerate(lengths):
         start += -start % _ALIGN if k else 0
@@ -276,7 +294,7 @@ def _places(start: int, lengths: Sequence[int]) -> tuple[list[int], int]:
 
 
 def _taken_apart(data: memoryview) -> tuple[bytes, list[bytearray]]:
-    """Copies of an item's parts. The numbers are another process's: each is bounded."""
+    """Return copies of an item's parts. Its numbers come from a peer, so each is checked."""
     try:
         (count,) = struct.unpack_from("<Q", data)
         if not 1 <= count <= data.nbytes // 8:

@@ -1,7 +1,7 @@
 """The classes of the PyPI library ``shm-ring-buffer``, over goring's rings.
 
 Change the import and keep the program: same constructor arguments, same methods, the
-same two-line loop. What is different is that items are neither lost nor repeated.
+same two-line loop. The difference is that items are neither lost nor repeated.
 
 >>> from goring.compat.shm_ring_buffer import NumpyRingBuffer
 >>> ring = NumpyRingBuffer(slots=2, dtype="u1", shape=(3,))
@@ -17,12 +17,12 @@ True
 ([1, 2, 3], True, None)
 
 A ring has one name: the buffer's. The names of the read and write index are accepted
-and not used. The creator's ``close()`` removes the ring's name, nobody else's does, and no
-process's end does.
+and not used. Only the creator's ``close()`` removes the ring's name, not that of another
+process, nor the end of any process.
 
 Nothing blocks. A ``read`` that finds nothing and a ``write`` that finds no room let other
-threads and processes run for some microseconds before they say so: a polling loop does not
-keep the processor from the one it waits for.
+threads and processes run for some microseconds before they return, so that a polling loop does
+not keep the processor from its peer.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class BytesRingBuffer(_Bytes):
     Parameters
     ----------
     slots : int
-        How many items it holds, 1 or more.
+        Number of items that it holds, 1 or more.
     item_size : int
-        Bytes of every item.
+        Size of every item, in bytes.
     """
 
     def __init__(self, slots: int, item_size: int) -> None:
@@ -86,9 +86,9 @@ class BytesShmRingBuffer(_Bytes):
     Parameters
     ----------
     slots : int
-        How many items it holds, 1 or more.
+        Number of items that it holds, 1 or more.
     item_size : int
-        Bytes of every item.
+        Size of every item, in bytes.
     buf_shm_name : str
         The ring's name.
     read_idx_shm_name, write_idx_shm_name : str
@@ -131,9 +131,9 @@ class NumpyRingBuffer(_Numpy):
     Parameters
     ----------
     slots : int
-        How many items it holds, 1 or more.
+        Number of items that it holds, 1 or more.
     dtype, shape
-        Of every item; without a shape an item is a scalar.
+        dtype and shape of every item; without a shape an item is a scalar.
     """
 
     def __init__(self, slots: int, dtype: npt.DTypeLike, shape: Shape | None = None) -> None:
@@ -147,7 +147,7 @@ class NumpyShmRingBuffer(_Numpy):
     Parameters
     ----------
     slots : int
-        How many items it holds, 1 or more.
+        Number of items that it holds, 1 or more.
     buf_shm_name : str
         The ring's name.
     read_idx_shm_name, write_idx_shm_name : str
@@ -155,7 +155,7 @@ class NumpyShmRingBuffer(_Numpy):
     create : bool
         Make the ring, or attach to it.
     dtype, shape
-        Of every item; without a shape an item is a scalar.
+        dtype and shape of every item; without a shape an item is a scalar.
     """
 
     def __init__(
