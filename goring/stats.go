@@ -109,12 +109,7 @@ func (p Participant) String() string {
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // UnmarshalText sets the role to the one of that name. It fails with ErrOption.
-func (r *Role) UnmarshalText(name []byte) error {
-	for _, role := range []Role{RoleProducer, RoleConsumer} {
-		if role.String() == string(name) {
-			*r = role
-			return nil
-		}
-	}
-	return fmt.Errorf("role %q is neither producer nor consumer: %w", name, ErrOption)
+func (r *Role) UnmarshalText(name []byte) (err error) {
+	*r, err = ParseRole(string(name))
+	return err
 }

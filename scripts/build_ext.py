@@ -70,7 +70,7 @@ def _digest():
     sources = [ROOT / "go.mod", ROOT / "go.sum", Path(__file__)]
     sources += sorted((ROOT / "include/goring").glob("*.h"))
     for folder in sorted(folders):
-        files = (f for f in Path(folder).iterdir() if f.suffix in {".go", ".c", ".h", ".s"})
+        files = (f for f in Path(folder).iterdir() if f.suffix in {".go", ".c", ".h", ".inc", ".s"})
         sources += sorted(f for f in files if not f.name.endswith("_test.go"))
     digest = hashlib.sha256((sys.version + cgo_cflags()).encode())
     for source in sources:

@@ -1,5 +1,6 @@
 /* consumer.c: the Python type of consumers. */
 #include "core.h"
+#include "docs.inc"
 
 /* Implements Consumer.read. */
 static PyObject *consumer_read(
@@ -190,20 +191,18 @@ static PyObject *consumer_lost(ConsumerObject *c, void *unused) {
 
 static PyMethodDef consumer_methods[] = {
 	{"read", (PyCFunction)(void (*)(void))consumer_read, METH_FASTCALL | METH_KEYWORDS,
-		"read($self, timeout=None)\n--\n\nWait for the next message and take it."},
+		"read($self, timeout=None)\n--\n\n" DOC_CONSUMER_READ},
 	{"try_read", (PyCFunction)consumer_try_read, METH_NOARGS,
-		"try_read($self)\n--\n\nThe next message, or None when there is none."},
+		"try_read($self)\n--\n\n" DOC_CONSUMER_TRY_READ},
 	{"try_next", (PyCFunction)consumer_try_next, METH_NOARGS,
-		"try_next($self)\n--\n\nWhat iteration would give next, or None when there is nothing."},
+		"try_next($self)\n--\n\n" DOC_CONSUMER_TRY_NEXT},
 	{"read_batch", (PyCFunction)(void (*)(void))consumer_read_batch, METH_VARARGS | METH_KEYWORDS,
-		"read_batch($self, max, timeout=None, headers=False)\n--\n\nWait for a message and take it and those right after it: an array of rows,\n"
-		"on bytes and tensor rings a list of views; with headers=True a tuple of that and their headers."},
+		"read_batch($self, max, timeout=None, headers=False)\n--\n\n" DOC_CONSUMER_READ_BATCH},
 	{"latest", (PyCFunction)(void (*)(void))consumer_latest, METH_VARARGS | METH_KEYWORDS,
-		"latest($self, timeout=None)\n--\n\nSkip to the newest message, waiting for one that was not read before."},
+		"latest($self, timeout=None)\n--\n\n" DOC_CONSUMER_LATEST},
 	{"wait", (PyCFunction)(void (*)(void))consumer_wait, METH_VARARGS | METH_KEYWORDS,
-		"wait($self, timeout=None)\n--\n\nWait until there is something to read or the ring has ended, without taking it."},
-	{"close", (PyCFunction)consumer_close, METH_NOARGS,
-		"close($self)\n--\n\nGive the seat back, at the latest when the last view is dropped."},
+		"wait($self, timeout=None)\n--\n\n" DOC_CONSUMER_WAIT},
+	{"close", (PyCFunction)consumer_close, METH_NOARGS, "close($self)\n--\n\n" DOC_CONSUMER_CLOSE},
 	{0},
 };
 

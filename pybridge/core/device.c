@@ -1,6 +1,7 @@
 /* device.c: the Python type of a slot of a GPU ring, an array that other libraries import without a
  * copy. */
 #include "core.h"
+#include "docs.inc"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -249,15 +250,14 @@ static PyObject *device_repr(DeviceObject *d) {
 
 static PyMethodDef device_methods[] = {
 	{"copy_to_host", (PyCFunction)(void (*)(void))device_copy_to_host, METH_VARARGS | METH_KEYWORDS,
-		"copy_to_host($self, out=None, stream=None)\n--\n\nCopy the payload into an ndarray, and wait for that."},
-	{"wait", (PyCFunction)device_wait, METH_NOARGS,
-		"wait($self)\n--\n\nWait on the host until the payload is there."},
+		"copy_to_host($self, out=None, stream=None)\n--\n\n" DOC_DEVICEARRAY_COPY_TO_HOST},
+	{"wait", (PyCFunction)device_wait, METH_NOARGS, "wait($self)\n--\n\n" DOC_DEVICEARRAY_WAIT},
 	{"__dlpack__", (PyCFunction)(void (*)(void))device_dlpack, METH_VARARGS | METH_KEYWORDS,
-		"__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\nA capsule of DLPack, for the stream that is to work on it."},
+		"__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n" DOC_DEVICEARRAY_DLPACK},
 	{"__dlpack_device__", (PyCFunction)device_dlpack_device, METH_NOARGS,
-		"__dlpack_device__($self)\n--\n\nkDLCUDA and the device's ordinal."},
+		"__dlpack_device__($self)\n--\n\n" DOC_DEVICEARRAY_DLPACK_DEVICE},
 	{"__array__", (PyCFunction)(void (*)(void))device_array, METH_VARARGS | METH_KEYWORDS,
-		"__array__($self, dtype=None, copy=None)\n--\n\nOf pinned host memory an ndarray in place."},
+		"__array__($self, dtype=None, copy=None)\n--\n\n" DOC_DEVICEARRAY_ARRAY},
 	{"__bytes__", (PyCFunction)device_refuse, METH_NOARGS, NULL},
 	{0},
 };

@@ -1,5 +1,6 @@
 /* message.c: one message on loan. */
 #include "core.h"
+#include "docs.inc"
 
 /* MessageObject is one message on loan. */
 typedef struct {
@@ -214,9 +215,9 @@ static PyObject *message_redelivered(MessageObject *m, void *unused) {
 
 static PyMethodDef message_methods[] = {
 	{"release", (PyCFunction)(void (*)(void))message_release, METH_FASTCALL | METH_KEYWORDS,
-		"release($self, stream=None)\n--\n\nGive the slot back; views that are still held keep it until they are dropped."},
+		"release($self, stream=None)\n--\n\n" DOC_MESSAGE_RELEASE},
 	{"requeue", (PyCFunction)(void (*)(void))message_requeue, METH_FASTCALL | METH_KEYWORDS,
-		"requeue($self, stream=None)\n--\n\nGive the message back: it will be delivered again."},
+		"requeue($self, stream=None)\n--\n\n" DOC_MESSAGE_REQUEUE},
 	{"__enter__", (PyCFunction)message_enter, METH_NOARGS, NULL},
 	{"__exit__", (PyCFunction)message_exit, METH_VARARGS,
 		"Release, unless done; Lapped does not hide an exception of the block."},

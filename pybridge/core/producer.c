@@ -1,5 +1,6 @@
 /* producer.c: the Python type of producers. */
 #include "core.h"
+#include "docs.inc"
 
 /* Implements Producer.reserve. */
 static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *kwargs) {
@@ -134,17 +135,16 @@ static PyObject *producer_writable(ProducerObject *p, PyObject *unused) {
 
 static PyMethodDef producer_methods[] = {
 	{"write", (PyCFunction)(void (*)(void))producer_write, METH_FASTCALL | METH_KEYWORDS,
-		"write($self, data, timeout=None, *, meta=None, tag=0, cast=False, stream=None)\n--\n\nWait for a free slot, copy data into it and publish it."},
+		"write($self, data, timeout=None, *, meta=None, tag=0, cast=False, stream=None)\n--\n\n" DOC_PRODUCER_WRITE},
 	{"try_write", (PyCFunction)(void (*)(void))producer_try_write, METH_FASTCALL | METH_KEYWORDS,
-		"try_write($self, data, *, meta=None, tag=0, cast=False, stream=None)\n--\n\nWrite without waiting; False when the ring is full."},
+		"try_write($self, data, *, meta=None, tag=0, cast=False, stream=None)\n--\n\n" DOC_PRODUCER_TRY_WRITE},
 	{"reserve", (PyCFunction)(void (*)(void))producer_reserve, METH_VARARGS | METH_KEYWORDS,
-		"reserve($self, timeout=None, dtype=None, shape=None)\n--\n\nWait for a free slot and lend it, to be filled in place."},
+		"reserve($self, timeout=None, dtype=None, shape=None)\n--\n\n" DOC_PRODUCER_RESERVE},
 	{"write_batch", (PyCFunction)(void (*)(void))producer_write_batch, METH_VARARGS | METH_KEYWORDS,
-		"write_batch($self, array, timeout=None)\n--\n\nWrite the rows of an array, one message each; the number of rows written."},
+		"write_batch($self, array, timeout=None)\n--\n\n" DOC_PRODUCER_WRITE_BATCH},
 	{"writable", (PyCFunction)producer_writable, METH_NOARGS,
-		"writable($self)\n--\n\nWhether a slot is free."},
-	{"close", (PyCFunction)producer_close, METH_NOARGS,
-		"close($self)\n--\n\nGive the seat back. What was published stays in the ring."},
+		"writable($self)\n--\n\n" DOC_PRODUCER_WRITABLE},
+	{"close", (PyCFunction)producer_close, METH_NOARGS, "close($self)\n--\n\n" DOC_PRODUCER_CLOSE},
 	{0},
 };
 

@@ -1,5 +1,6 @@
 /* slot.c: a reserved slot, to be filled in place. */
 #include "core.h"
+#include "docs.inc"
 
 /* SlotObject is a reserved slot. */
 typedef struct {
@@ -188,11 +189,10 @@ static PyObject *slot_get_seq(SlotObject *s, void *unused) {
 
 static PyMethodDef slot_methods[] = {
 	{"commit", (PyCFunction)(void (*)(void))slot_commit, METH_VARARGS | METH_KEYWORDS,
-		"commit($self, length=None, stream=None)\n--\n\nPublish the message; on bytes rings only its first length bytes."},
+		"commit($self, length=None, stream=None)\n--\n\n" DOC_SLOT_COMMIT},
 	{"copy_from", (PyCFunction)(void (*)(void))slot_copy_from, METH_VARARGS | METH_KEYWORDS,
-		"copy_from($self, array, *, stream=None, cast=False)\n--\n\nFill the slot from an array in host or device memory."},
-	{"abort", (PyCFunction)slot_abort, METH_NOARGS,
-		"abort($self)\n--\n\nGive the slot back unpublished."},
+		"copy_from($self, array, *, stream=None, cast=False)\n--\n\n" DOC_SLOT_COPY_FROM},
+	{"abort", (PyCFunction)slot_abort, METH_NOARGS, "abort($self)\n--\n\n" DOC_SLOT_ABORT},
 	{"__enter__", (PyCFunction)slot_enter, METH_NOARGS, NULL},
 	{"__exit__", (PyCFunction)slot_exit, METH_VARARGS, "Commit, or abort when the block raised."},
 	{0},

@@ -100,9 +100,13 @@ class Producer:
         PeerDead
             The ring is full and its last consumer has died.
         SchemaError, TooLarge
-            Not what the ring carries. Nothing was written.
+            The data does not match the ring. Nothing was written.
+        Ended
+            The ring was shut down.
         Closed
-            The producer is closed or the ring is shut down.
+            The producer is closed.
+        CudaError
+            On a ring on a GPU: the driver refused.
         """
 
     def try_write(
@@ -114,7 +118,13 @@ class Producer:
         cast: bool = False,
         stream: Stream | None = None,
     ) -> bool:
-        """Write without waiting; False when the ring is full."""
+        """Write without waiting; False when the ring is full.
+
+        Raises
+        ------
+        SchemaError, TooLarge, Ended, Closed, CudaError
+            As `write` does.
+        """
 
     def reserve(
         self,
@@ -125,19 +135,55 @@ class Producer:
         """Wait for a free slot and lend it, to be filled in place.
 
         dtype and shape are for tensor rings, which need both.
+
+        Raises
+        ------
+        Full
+            No slot became free in time.
+        PeerDead
+            The ring is full and its last consumer has died.
+        SchemaError
+            dtype or shape are missing, or are not for this ring.
+        TooLarge
+            The tensor does not fit a slot.
+        Ended
+            The ring was shut down.
+        Closed
+            The producer is closed.
         """
 
     def write_batch(self, array: npt.ArrayLike, timeout: float | None = None) -> int:
         """Write the rows of an array of shape (n, \\*ring.shape), one message each.
 
         Returns how many were written: all, unless the time ran out.
+
+        Raises
+        ------
+        Full
+            No slot became free in time, so that nothing was written.
+        PeerDead
+            The ring is full and its last consumer has died.
+        SchemaError
+            The rows do not match the ring.
+        Unsupported
+            The ring is on a GPU.
+        Ended
+            The ring was shut down.
+        Closed
+            The producer is closed.
         """
 
     def writable(self) -> bool:
-        """Whether a slot is free."""
+        """Report whether a slot is free.
+
+        Raises
+        ------
+        Closed
+            The producer is closed.
+        """
 
     def close(self) -> None:
-        """Give the seat back. What was published stays in the ring."""
+        """Leave the seat. Published messages stay in the ring."""
 
 class Slot:
     """A reserved slot: fill `array`; leaving the with block commits, an exception aborts.
@@ -166,15 +212,44 @@ class Slot:
     def commit(self, length: int | None = None, stream: Stream | None = None) -> None:
         """Publish the message; on bytes rings only its first length bytes.
 
-        On a ring on a GPU behind what is on the stream, and on every one that the slot was
-        shown to; it waits for none of them, the streams of the readers do.
+        On a ring on a GPU it is published after the work on the stream, and on every stream that
+        the slot was shown to. The call waits for none of them; the streams of the readers do.
+
+        Raises
+        ------
+        TooLarge
+            length is more than the slot holds.
+        SchemaError
+            length is given on a ring of arrays.
+        Closed
+            The slot was committed or aborted already.
+        CudaError
+            On a ring on a GPU: the driver refused. The slot is still reserved.
         """
 
     def copy_from(self, array: Any, *, stream: Stream | None = None, cast: bool = False) -> None:
-        """Fill the slot from an array in host or device memory."""
+        """Fill the slot from an array in host or device memory.
+
+        Raises
+        ------
+        SchemaError, TooLarge
+            The array does not match the ring, or the slot's reservation.
+        Closed
+            The slot was committed or aborted already.
+        WrongDevice
+            The array is on another device than the ring.
+        CudaError
+            On a ring on a GPU: the driver refused.
+        """
 
     def abort(self) -> None:
-        """Give the slot back unpublished."""
+        """Give the slot back unpublished.
+
+        Raises
+        ------
+        Closed
+            The slot was committed or aborted already.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -216,22 +291,38 @@ class Consumer:
         Raises
         ------
         Empty
-            None came in time.
+            No message came in time.
         PeerDead
             The ring is empty and its last producer has died.
         Held
-            The next message's slot is held by something this consumer handed out.
+            The next message's slot is held by a message or an array of this consumer.
+        Ended
+            The ring was shut down and is empty.
         Closed
-            The consumer is closed, or the ring is shut down and empty.
+            The consumer is closed.
         CorruptError
-            A peer published sizes that cannot be; the message is skipped.
+            A peer published impossible sizes; the message is skipped.
+        Voided, ExporterGone, CudaError
+            On rings on a GPU.
         """
 
     def try_read(self) -> Message | None:
-        """The next message, or None when there is none."""
+        """Take the next message without waiting; None when there is none.
+
+        Raises
+        ------
+        Held, Ended, Closed, CorruptError
+            As `read` does.
+        """
 
     def try_next(self) -> Any:
-        """What iteration would give next, or None when there is nothing."""
+        """Return the next payload of the iteration without waiting; None when there is none.
+
+        Raises
+        ------
+        Held, Ended, Closed, CorruptError
+            As `read` does.
+        """
 
     @overload
     def read_batch(
@@ -241,27 +332,56 @@ class Consumer:
     def read_batch(
         self, max: int, timeout: float | None = None, *, headers: Literal[True]
     ) -> tuple[Any, list[tuple[int, int, bytes]]]:
-        """Wait for a message and take it and those right behind it, at most max.
+        """Wait for a message and take it and those right after it, at most max.
 
         Returns an array of shape (n, \\*ring.shape), in place; on bytes and tensor rings a
         list of views. With headers=True a tuple of that and n tuples (tag, redelivered,
-        metadata as msgpack, b"" when there is none). A message is released when nobody
-        holds the array, or its view, any more.
+        metadata as msgpack, b"" when there is none). A message is released when the array, or
+        its view, is dropped.
+
+        Raises
+        ------
+        Empty, PeerDead, Held, Ended, Closed, CorruptError
+            As `read` does.
+        Unsupported
+            The ring is on a GPU.
         """
 
     def latest(self, timeout: float | None = None) -> Message:
         """Skip to the newest message, waiting for one that was not read before.
 
         For broadcast and overwrite rings; on the latter a message that was there before
-        this consumer joined counts as new. What is skipped does not count as lost. Raises
-        as read does.
+        this consumer joined counts as new. Skipped messages do not count as lost.
+
+        Raises
+        ------
+        Error
+            The ring is a queue.
+        Empty, PeerDead, Held, Ended, Closed, CorruptError
+            As `read` does.
         """
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until there is something to read or the ring has ended, without taking it."""
+        """Wait until there is something to read or the ring has ended, without taking it.
+
+        Returns False when the time ran out.
+
+        Raises
+        ------
+        PeerDead
+            The ring is empty and its last producer has died.
+        Closed
+            The consumer is closed.
+        """
 
     def close(self) -> None:
-        """Give the seat back, at the latest when the last view is dropped."""
+        """Leave the seat, at the latest when the last view is dropped.
+
+        Raises
+        ------
+        Error
+            The consumer is waiting in another thread.
+        """
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
@@ -296,29 +416,44 @@ class Message:
     def redelivered(self) -> int: ...
     @property
     def valid(self) -> bool:
-        """Whether what was read of it so far is what was written.
+        """Whether the bytes read so far are those that were written.
 
-        Only on overwrite rings, whose producer waits for nobody, can it be False.
+        It can be False on overwrite rings, where the producer waits for no consumer, and on
+        rings on a GPU.
         """
 
     def release(self, stream: Stream | None = None) -> None:
         """Give the slot back; views that are still held keep it until they are dropped.
 
-        On a ring on a GPU behind what is on the stream, on the consumer's own, and on every one
-        that an importer asked DLPack for.
+        On a ring on a GPU it is released after the work on the stream, on the consumer's own, and
+        on every stream that an importer asked DLPack for.
 
         Raises
         ------
         Lapped
-            On overwrite rings: the message was overwritten meanwhile, and what was read of
-            it is not to be used. Leaving a with block raises it, too, unless the block
+            On overwrite rings: the message was overwritten meanwhile, and the bytes that were
+            read are not to be used. Leaving a with block raises it, too, unless the block
             raised something itself.
         Voided
             On GPU rings: the producer died before the payload had arrived.
+        Closed
+            The message was released or requeued already.
+        CudaError
+            On GPU rings: the driver refused. The message is still on loan.
         """
 
     def requeue(self, stream: Stream | None = None) -> None:
-        """Give the message back: it will be delivered again."""
+        """Give the message back: it will be delivered again.
+
+        Raises
+        ------
+        Held
+            Arrays of the message are still in use.
+        Closed
+            The message was released or requeued already.
+        CudaError
+            On GPU rings: the driver refused. The message is still on loan.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -332,7 +467,7 @@ class Message:
 class DeviceArray:
     """A payload where it is, on a GPU: for CuPy, PyTorch, numba and JAX.
 
-    It holds its slot, as does whatever is made from it, for as long as anybody keeps it.
+    It holds its slot, as do the arrays made from it, until all of them are dropped.
     """
 
     shape: tuple[int, ...]
@@ -352,10 +487,26 @@ class DeviceArray:
     def copy_to_host(
         self, out: npt.NDArray[Any] | None = None, stream: Stream | None = None
     ) -> npt.NDArray[Any]:
-        """Copy the payload into an ndarray, and wait for that."""
+        """Copy the payload into an ndarray, and wait for that.
+
+        Raises
+        ------
+        Closed
+            The view's slot is the ring's again.
+        Lapped, Voided, CudaError
+            As `Message.release` does.
+        """
 
     def wait(self) -> None:
-        """Wait on the host until the payload is there."""
+        """Wait on the host until the payload has arrived.
+
+        Raises
+        ------
+        Closed
+            The view's slot is the ring's again.
+        Voided, CudaError
+            As `Message.release` does.
+        """
 
     def __dlpack__(
         self,
@@ -365,12 +516,34 @@ class DeviceArray:
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """A capsule of DLPack, for the stream that is to work on it."""
+        """Return a capsule of DLPack, for the stream that is to work on it.
+
+        Raises
+        ------
+        BufferError
+            DLPack has no such dtype, or the importer knows no read-only arrays.
+        Closed, Voided, CudaError
+            As `wait` does.
+        """
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """kDLCUDA and the device's ordinal."""
+        """Return kDLCUDA and the device's ordinal.
+
+        Raises
+        ------
+        Closed
+            The view's slot is the ring's again.
+        """
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
-        """Of pinned host memory an ndarray in place; device memory is out of reach."""
+        """Return an ndarray in place, of pinned host memory.
+
+        Raises
+        ------
+        TypeError
+            The payload is in device memory, out of reach for the host.
+        Closed, Voided, CudaError
+            As `wait` does.
+        """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import Any
 
 import goring.testing
@@ -74,3 +76,32 @@ def test_all_is_what_there_is() -> None:
     assert dir(goring) == goring.__all__
     with pytest.raises(AttributeError, match="nonsense"):
         _ = goring.nonsense
+
+
+def core_documentation() -> Any:
+    """Return scripts/core_docs.py as a module."""
+    path = Path(__file__).parents[3] / "scripts" / "core_docs.py"
+    spec = importlib.util.spec_from_file_location("core_docs", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_texts_of_the_c_module_are_those_of_its_stub() -> None:
+    docs = core_documentation()
+    assert docs.OUT.read_text() == docs.generate(), "run python scripts/core_docs.py"
+
+
+#: Methods of the C module that raise nothing of their own.
+QUIET = {("Producer", "close")}
+
+
+def test_help_shows_the_stub_and_what_is_raised() -> None:
+    texts = list(core_documentation().documented())
+    assert len(texts) > 20
+    for kind, name, text in texts:
+        shown = inspect.getdoc(getattr(getattr(goring, kind), name))
+        if getattr(goring, kind).__dict__.get(name) is None:  # not overridden in Python
+            assert shown == text, f"{kind}.{name}"
+        assert (kind, name) in QUIET or "Raises\n" in (shown or ""), f"{kind}.{name}"
