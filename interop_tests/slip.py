@@ -1,4 +1,4 @@
-"""The rule by which participants keep apart (spec section 9), from the spec alone.
+"""The rule of temporal slipping (spec/PACING.md), from the spec alone.
 
     python interop_tests/slip.py > interop_tests/slip.txt
 
