@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--require]: the orders of spec/LAYOUT.md under the memory models of AArch64 and of C11.
 #
-# One line per test with its verdict; fails when one is not what it must be. README.md says what it means.
+# One line per test with its verdict; fails when one is wrong. README.md explains the tests.
 #   --require  fail when cargo is missing, instead of saying so and ending well
 set -euo pipefail
 cd "$(dirname "$0")"
