@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--require]: the orders of spec/LAYOUT.md under the memory models of AArch64 and of C11.
 #
-# One line per test with its verdict; fails when one is wrong. README.md explains the tests.
+# Prints one line per test with its verdict, which README.md explains; fails on a wrong one.
 #   --require  fail when cargo is missing, instead of saying so and ending well
 set -euo pipefail
 cd "$(dirname "$0")"
