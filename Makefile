@@ -28,7 +28,7 @@ help:
 	@echo '             ONLY=zmq for some of them), then make bench-pool'
 	@echo 'make embeddings  a text model behind a Go service (fetches the model, 90 MB)'
 	@echo 'make bench-pool  the worker pool beside gRPC, HTTP and pipes (fetches those)'
-	@echo 'make bench-charts  take the last results of both into README'
+	@echo 'make bench-charts  take the last results of both into bench/README.md'
 	@echo 'make wheel   a wheel for every CPython found, each tried in an empty environment'
 	@echo 'make lock    pin the newest tools of development and of GPU tests, and the newest peers of the benchmarks'
 	@echo 'make clean   remove the products of the others'

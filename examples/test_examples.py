@@ -135,6 +135,7 @@ import (
 	"log"
 
 	"example.com/goring/goring"
+	"example.com/goring/goring/cuda"
 	"example.com/goring/layout"
 	"example.com/goring/pool"
 )
@@ -142,6 +143,7 @@ import (
 var (
 	_ = goring.Slots
 	_ = layout.Bytes
+	_ = cuda.Device
 	_ = pool.New
 )
 
@@ -156,7 +158,8 @@ func (cam) Render(b []byte) {
 func main() {
 	ctx, camera := context.Background(), cam{}
 	schema, picture, faces := layout.Bytes(8), []byte("picture"), []map[string]int{}
-	_, _, _, _ = camera, schema, picture, ctx
+	pixels := make([]byte, 480*640*4)
+	_, _, _, _, _ = camera, schema, picture, pixels, ctx
 BODY
 	if err != nil {
 		log.Fatal(err)
@@ -229,7 +232,7 @@ def test_the_readmes_reader_survives_its_producer(folder: Path) -> None:
 
 
 def test_the_readmes_broadcast_ring(folder: Path) -> None:
-    go_run(readme_code("go", "ModeBroadcast"), "_ = ring.Close()")
+    go_run(readme_code("go", "goring.Broadcast"), "_ = ring.Close()")
     assert python_run("import goring; print(goring.open('ticks').mode)") == "broadcast\n"
 
 
@@ -265,19 +268,24 @@ def test_gpu_example_runs_on_the_emulated_driver(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def emulated_driver(folder: Path) -> dict[str, str]:
+    """The environment of a program that runs on the emulated driver."""
+    build = [sys.executable, "interop_tests/fakecuda/double.py"]
+    library = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {"GORING_LIBCUDA": library.strip(), "FAKECUDA_DIR": str(folder / "state")}
+
+
+def test_the_readmes_gpu_program_in_go_runs_on_the_emulated_driver(folder: Path) -> None:
+    go_run(readme_code("go", "cuda.Device"), "_ = producer.Close()", **emulated_driver(folder))
+    assert (folder / "goring.depth").exists()
+
+
 def test_readme_gpu_program_runs_on_the_emulated_driver(folder: Path, tmp_path: Path) -> None:
     """With a stand-in for CuPy, which needs hardware."""
     (tmp_path / "cupy.py").write_text("def asarray(view): return view.copy_to_host()\n")
-    build = [sys.executable, "interop_tests/fakecuda/double.py"]
-    library = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     done = subprocess.run(
         [sys.executable, "-c", readme_code("python", 'device="cuda:0"')],
-        env=os.environ
-        | {
-            "PYTHONPATH": str(tmp_path),
-            "GORING_LIBCUDA": library.strip(),
-            "FAKECUDA_DIR": str(folder / "state"),
-        },
+        env=os.environ | {"PYTHONPATH": str(tmp_path)} | emulated_driver(folder),
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-"""The rule by which participants keep apart (spec section 9), from the spec alone.
+"""The rule of temporal slipping (spec/PACING.md), from the spec alone.
 
     python interop_tests/slip.py > interop_tests/slip.txt
 
@@ -18,51 +18,51 @@ WAITS = 40
 
 @dataclass
 class Slip:
-    """One participant's."""
+    """The state of one participant."""
 
     slots: int
-    most: int
+    max_pauses: int
     last: int = field(default=0, init=False)
     pauses: int = field(default=0, init=False)
     skip: int = field(default=0, init=False)
-    gap: int = field(default=0, init=False)
+    backoff: int = field(default=0, init=False)
 
     def before(self, number: int) -> int:
-        """How many pauses to stay away before the wait for the message of that number."""
-        got, self.last = number - self.last, number
-        enough = min(128, self.slots // 4)
-        if enough < 4:
+        """Return how many pauses to make before the wait for the message of that number."""
+        passed, self.last = number - self.last, number
+        target = min(128, self.slots // 4)
+        if target < 4:
             return 0
         if self.pauses == 0:
             self.skip -= 1
             if self.skip < 0:
-                self.skip, self.pauses = 0, self.most // 2
-        elif got < 4:
-            self.gap = min(2 * self.gap + 1, 4095)
-            self.pauses, self.skip = 0, self.gap
+                self.skip, self.pauses = 0, self.max_pauses // 2
+        elif passed < 4:
+            self.backoff = min(2 * self.backoff + 1, 4095)
+            self.pauses, self.skip = 0, self.backoff
         else:
-            self.gap = 0
-            if got > enough:
+            self.backoff = 0
+            if passed > target:
                 self.pauses -= self.pauses // 4
-            elif got < enough // 2:
-                self.pauses = min(2 * self.pauses, self.most)
+            elif passed < target // 2:
+                self.pauses = min(2 * self.pauses, self.max_pauses)
         return self.pauses
 
 
 @dataclass(frozen=True)
 class Example:
-    """The numbers that a participant waits for, and how long it stays away before each."""
+    """The numbers that a participant waits for, and its pauses before each."""
 
     slots: int
-    most: int
+    max_pauses: int
     numbers: tuple[int, ...]
     pauses: tuple[int, ...]
 
     @property
     def text(self) -> str:
-        """A line of slip.txt: slots, most, then pairs of number and pauses."""
+        """A line of slip.txt: slots, max_pauses, then pairs of number and pauses."""
         pairs = (f"{n}:{p}" for n, p in zip(self.numbers, self.pauses, strict=True))
-        return " ".join((str(self.slots), str(self.most), *pairs))
+        return " ".join((str(self.slots), str(self.max_pauses), *pairs))
 
 
 def examples() -> Iterator[Example]:
@@ -77,14 +77,14 @@ def examples() -> Iterator[Example]:
         lambda: rng.choice((1, 2, 3, 4, 5, 30, 64, 65, 128, 129, 1000)),
     )
     for slots in (15, 16, 64, 100, 1024):
-        for most in (1, 7, 166):
+        for max_pauses in (1, 7, 166):
             for pace in paces:
-                slip, numbers, pauses, n = Slip(slots, most), [], [], rng.randrange(3)
+                slip, numbers, pauses, n = Slip(slots, max_pauses), [], [], rng.randrange(3)
                 for _ in range(WAITS):
                     numbers.append(n)
                     pauses.append(slip.before(n))
                     n += pace()
-                yield Example(slots, most, tuple(numbers), tuple(pauses))
+                yield Example(slots, max_pauses, tuple(numbers), tuple(pauses))
 
 
 if __name__ == "__main__":

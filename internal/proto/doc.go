@@ -36,7 +36,7 @@
 //	progress   joining, sleeping, losing        people                         none: no step depends on it
 //	claim      a cell's owner, joining          its waiter, reap               gpu_queue.pml, litmus cells
 //	reached    the device, reap                 waiters                        gpu_queue.pml, litmus cells
-//	void       reap                             the message's consumer         gpu_queue.pml
-//	gone       the memory's owner, its watcher  joiners, refusals              gpu_timeline.pml
+//	void       reap                             the message's consumer         gpu_queue.pml, litmus cells
+//	gone       the memory's owner, its watcher  joiners, refusals              none: a late look at it ends a wait later
 //	local      this process                     this process                   none: no other process sees it
 package proto

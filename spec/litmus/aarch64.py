@@ -1,15 +1,15 @@
 """Decides litmus tests in herd7's format under the axiomatic memory model of Arm's AArch64.
 
-    aarch64.py FILE..       a table of verdicts; status 1 when one is not what its file expects
+    aarch64.py FILE..       prints a table of verdicts; status 1 when one is not as its file expects
 
 Every candidate execution of a test is built: each read takes its value from each write of its
 location, the writes of each location come in each order. One is allowed when
 
     po-loc | rf | co | fr                   has no cycle (each location alone is coherent), and
-    rfe | coe | fre | bob                   has none (bob: what barriers and ordered accesses keep)
+    rfe | coe | fre | bob                   has none (bob: barriers and ordered accesses)
 
-which is aarch64.cat for programs without branches, dependencies and read-modify-writes. What it
-leaves out would only order more, so what is forbidden here is forbidden there.
+which is aarch64.cat for programs without branches, dependencies and read-modify-writes. The rules
+left out would only order more, so an outcome forbidden here is forbidden there.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def compile_thread(test: Test, thread: int, code: tuple[str, ...], addresses: di
 
 
 def barrier_ordered(events: list[Event]) -> Edges:
-    """bob: pairs of a thread's accesses that stay in program order."""
+    """Return bob: the pairs of a thread's accesses that stay in program order."""
     kept: Edges = set()
     for a, b in itertools.combinations(events, 2):
         if a.thread != b.thread or a.thread == START or "F" in (a.kind, b.kind):
@@ -131,13 +131,13 @@ def cyclic(edges: Edges) -> bool:
 
 
 def orders(writes: list[Event]) -> Iterator[list[Event]]:
-    """The coherence orders of one location: its first value comes first."""
+    """Yield the coherence orders of one location: its first value comes first."""
     for rest in itertools.permutations(writes[1:]):
         yield [writes[0], *rest]
 
 
 def outcomes(test: Test) -> Iterator[dict[str, int]]:
-    """The values in the registers at the end of every execution that the model allows."""
+    """Yield the values in the registers at the end of every execution that the model allows."""
     events = test.events
     reads = [e for e in events if e.kind == "R"]
     writes: dict[str, list[Event]] = {}
@@ -174,7 +174,7 @@ def outcomes(test: Test) -> Iterator[dict[str, int]]:
 
 
 def holds(condition: str, registers: dict[str, int]) -> bool:
-    """Whether a condition in herd7's notation is true of these registers."""
+    """Report whether a condition in herd7's notation is true of these registers."""
     python = condition.replace("/\\", " and ").replace("\\/", " or ").replace("~", " not ")
     python = re.sub(r"(\d+:X\d+)=(\d+)", lambda m: str(registers[m[1]] == int(m[2])), python)
     if re.sub(r"True|False|and|or|not|[()\s]", "", python):

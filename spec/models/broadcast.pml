@@ -1,12 +1,12 @@
 /*
  * Broadcast (LAYOUT.md sections 3 and 7, mode 2): one producer, seat 1, and NC consumers, seats
- * 2.., each with a cursor of its own; a slow consumer holds the producer up, a dead one does not.
+ * 2.., each with a cursor of its own; a slow consumer delays the producer, a dead one does not.
  *
  *   W[i] = n*4 + state             FREE 0, READY 2; no FREE after lap 0
  *   gate      h - g < S, g = min(h, cursors of the seats in use), kept until it is used up
  *   commit    payload; store READY(h); head = h + 1; wake consumers. A batch: head once
  *   successor h by scan; head = h; then the first gate
- *   join      lock; reap who died here; cursor = head; state = 1; cursor = head
+ *   join      lock; reap the seat if its holder died; cursor = head; state = 1; cursor = head
  *   read t    READY(t), by words alone; cursor = smallest number not released; wake producers
  *   leave     state = 0; unlock; wake producers
  *   reap(d)   holding d's lock: wake all; state = 0; wake producers
@@ -16,15 +16,15 @@
  *
  * Checked: a consumer gets every message from its join to its leave, once, in order, whole; the
  * producer never writes a slot that a living consumer looks at or has still to read; numbers are
- * published once; in the end all are; nobody sleeps for ever.
+ * published once; in the end all are; no process sleeps for ever.
  *
  * Options (default): NC(1) S(2) N(4); CRASHP, CRASHC, CRASHR deaths of producers, consumers,
  *   the doctor (the last of a kind has a successor; a consumer has one or not);
  *   HOLD(1) messages a consumer keeps, released in any order; BATCH(1);
  *   LATEST how often consumers skip to the newest; DOCTOR a third party reaps, so often;
- *   JOINWAKE a consumer wakes producers when it has joined, which the layout does not ask for;
+ *   JOINWAKE a consumer wakes producers when it has joined, which the layout does not demand;
  *   ROUNDS how often time slices run out: default one for each death and, without JOINWAKE, each
- *   join. A producer that looked at a new seat's first cursor does not hear of the second.
+ *   join. A producer that loaded a new seat's first cursor is not notified of the second.
  */
 #ifndef NC
 #define NC 1
@@ -73,7 +73,7 @@ byte W[S], lo[S], hi[S], head, cursor[PN+1];
 bit  used[PN+1], lock[PN+1];
 byte crashP = CRASHP, crashC = CRASHC, crashR = CRASHR, rounds = ROUNDS, asks = LATEST;
 
-byte views[S], published;       /* ghosts: consumers in each slot; how many were published */
+byte views[S], published;       /* ghosts: consumers in each slot; published numbers */
 
 #define MORTAL true
 #include "steps.pml"
@@ -140,7 +140,7 @@ start:
   DO(crashP, h = head);
 #else
   scan(h, nextfree, crashP);
-#ifndef M_NOHEADFIX             /* a joiner believes the head that a predecessor left behind */
+#ifndef M_NOHEADFIX             /* a joiner trusts the head that a dead producer left */
   DO(crashP, head = h);
 #endif
 #endif
@@ -198,7 +198,7 @@ leave:
   atomic { ear[me] = DEAF; used[me] = 0; lock[me] = 0; h = 0; g = 0 }
 }
 
-/* t is the next number, c the smallest not released; behind c, c+1 may have been released early */
+/* t is the next number, c the smallest not released; after c, c+1 may have been released early */
 proctype Consumer(byte me) {
   byte t, c, f, k, i, d, hold; bit early;
   goto start;
@@ -208,7 +208,7 @@ died:
     if :: t > c + 1 && !early -> views[(c+1) % S]-- :: else fi;
     t = 0; c = 0; early = 0 };
 start:
-  if :: true :: true -> goto out fi;            /* never comes, or never again */
+  if :: true :: true -> goto out fi;            /* never joins, or never again */
   atomic { lock[me] == 0 -> lock[me] = 1 };
   if :: used[me] -> reap(me, crashC) :: else fi;
   DO(crashC, d_step { t = head; c = t });
@@ -233,7 +233,7 @@ next:
        goto next
   :: t - c < HOLD && t - c < S && !early && t < N
   :: t - c == 2 && !early -> d_step { early = 1; views[(c+1) % S]-- };
-#ifdef M_CURSORNEWEST           /* the cursor follows what was released last */
+#ifdef M_CURSORNEWEST           /* the cursor follows the newest release */
        DO(crashC, cursor[me] = t);
 #endif
        goto next

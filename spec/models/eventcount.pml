@@ -1,21 +1,21 @@
 /*
  * Sleeping and waking (LAYOUT.md section 9), one direction: NP producers commit EACH
- * messages, NC consumers take them and sleep on (ev, waiting) when there are none.
+ * messages, NC consumers take them and sleep on (ev, waiting) when none is ready.
  *
  *   sleep: e = load ev; store waiting = 1; look again (word, shutdown); FUTEX_WAIT(ev, e, slice)
- *   wake:  store word; if load waiting != 0 and exchange(waiting, 0) != 0 { ev += 1; wake all }
+ *   notify: store word; if load waiting != 0 and exchange(waiting, 0) != 0 { ev += 1; wake all }
  *   shutdown: store shutdown = 1; ev += 1; wake all, whether or not waiting is set
  *
  * Every load, store and exchange is one step. A plain or release store goes through a store
  * buffer, which drains some time later, as on x86; an exchange or a system call drains it
- * first. The look is one step here: walks over many words are slot_queue's. A consumer that
- * took a message may be busy with it until everything has been taken, so that a message
- * beside a sleeping consumer is an error and not a delay.
+ * first. The look is one step here: slot_queue has walks over many words. A consumer that
+ * took a message may be busy with it until all have been taken, so that a message beside
+ * a sleeping consumer is an error and not a delay.
  *
- * The slice is for deaths: it ends only where nothing else can happen, and only as often as
- * producers die. Without deaths nobody may ever need it.
+ * The slice is for deaths: it ends only where no other step is possible, and only as often as
+ * producers die. Without deaths no process may need it.
  *
- * Checked: no deadlock; everything committed before the shutdown is taken, once; no more
+ * Checked: no deadlock; each message committed before the shutdown is taken, once; no more
  * FUTEX_WAKE calls than times a consumer announced a sleep.
  *
  * Options (default): NP(1) NC(2) EACH(2); CRASHP producers die at any step, for good;
@@ -91,7 +91,7 @@ proctype Producer(byte first) {
 #ifdef M_FLAGFIRST              /* the flag is looked at before the word is stored */
        DO(crashP, r = (waiting != 0));
 #endif
-#ifdef M_PLAINSTORE             /* a release store: the load of waiting does not wait for it */
+#ifdef M_PLAINSTORE             /* a release store: the load of waiting may pass it */
        DO(crashP, d_step { drained() -> pendingWord = n; committed++ });
 #else
        DO(crashP, d_step { ready[n] = 1; committed++ });
@@ -118,7 +118,7 @@ proctype Producer(byte first) {
 died: skip; d_step { ended++; n = 0; r = 0; k = 0 }
 }
 
-/* c takes the first message there is, if there is one */
+/* takes the first ready message, if there is one */
 #define take(c) d_step { k = 0; \
   do :: k < T && ready[k] != 1 -> k++ :: else -> break od; \
   if :: k < T -> ready[k] = 2; taken++; got = 1 :: else -> got = 0 fi; k = 0 }
@@ -136,7 +136,7 @@ next: skip;
 #endif
 #ifdef M_COUNT
   DO(crashC, d_step { waiting++; announced++ });
-#elif defined(M_PLAINFLAG)      /* a release store: the second look does not wait for it */
+#elif defined(M_PLAINFLAG)      /* a release store: the second look may pass it */
   DO(crashC, d_step { !pendingFlag[me] -> pendingFlag[me] = 1; announced++ });
 #else
   DO(crashC, d_step { waiting = 1; announced++ });
@@ -149,7 +149,7 @@ next: skip;
   if :: got -> goto have :: else fi;
   if
   :: shutdown ->
-#ifndef M_ENDATONCE             /* no look behind the load of shutdown */
+#ifndef M_ENDATONCE             /* no look after the load of shutdown */
        DO(crashC, take(me));
        if :: got -> goto have :: else fi;
 #endif

@@ -3,7 +3,7 @@
  * alone: broadcast.pml). One producer, seat 1, and NC consumers, seats 2.. .
  *
  *   cell i       ready[i], claimed by the producer
- *   cell S+k     done of consumer k, which holds numbers: its stream is done with all below
+ *   cell S+k     done cell of consumer k, with numbers: its stream is done with all below
  *   producer     gate; of each consumer await the smaller of claimed and h-S+1; await ready;
  *                copy; claim ready; READY(h); head = h + 1
  *   consumer     await ready; read; claimed = x; enqueue the write of x; cursor = x
@@ -57,7 +57,7 @@
 #define IDS   (N+CRASHP+1)
 #define READY(n) ((n) + 1)      /* no message in the slot yet: 0 */
 #define ready(i) (i)
-#define lane(p)  (S + (p) - 2)
+#define done_cell(p)  (S + (p) - 2)
 #define min(a,b) ((a) < (b) -> (a) : (b))
 
 byte W[S], holds[S], head, cursor[PN+1], joins = JOINS;
@@ -76,7 +76,7 @@ proctype Producer(byte me) {
 died:
   atomic { die(); h = 0; g = 0; i = 0; id = 0; f = 0 };
 start:
-  atomic { sit(); used[me] = 1 };
+  atomic { take_seat(); used[me] = 1 };
   DO(crashP, d_step { h = (W[0] > W[S-1] -> W[0] : W[S-1]) });
   DO(crashP, head = h);
 next:
@@ -95,20 +95,20 @@ gate:
   :: else -> i = 0; break
   od;
   if :: h - g < S -> g = 0 :: else -> g = 0; goto gate fi;
-#ifndef M_NOLANEWAIT
+#ifndef M_NODONEWAIT
   if
   :: h + 1 > S ->
        k = 2;
        do
        :: k <= PN ->
-#if defined(M_WAITCLAIMED)      /* all that a consumer has claimed: its write may not be enqueued yet */
-            DO(crashP, id = claimed[lane(k)]);
-#elif defined(M_WAITTARGET)     /* h-S+1 of everybody, be he there or not */
+#if defined(M_WAITCLAIMED)      /* all claims of a consumer: the write may not be enqueued yet */
+            DO(crashP, id = claimed[done_cell(k)]);
+#elif defined(M_WAITTARGET)     /* h-S+1 of every seat, in use or not */
             id = h + 1 - S;
 #else
-            DO(crashP, id = min(claimed[lane(k)], h + 1 - S));
+            DO(crashP, id = min(claimed[done_cell(k)], h + 1 - S));
 #endif
-            DO(crashP, d_step { if :: !reached(lane(k), id) -> enqueue(WAIT, lane(k), id, 0) :: else fi; k++; id = 0 })
+            DO(crashP, d_step { if :: !reached(done_cell(k), id) -> enqueue(WAIT, done_cell(k), id, 0) :: else fi; k++; id = 0 })
        :: else -> k = 0; break
        od
   :: else
@@ -129,25 +129,25 @@ out:
   h = 0
 }
 
-/* cursor and cell of who joins: head may lag behind where the predecessor got to */
-inline start_lane() {
+/* cursor and cell of a joiner: head may be below the number that its predecessor reached */
+inline start_done_cell() {
 #if defined(M_SETBACK) || defined(M_KEEPVALUE)
   DO(crashC, t = head);
 #else
-  DO(crashC, d_step { t = head; if :: t < claimed[lane(me)] -> t = claimed[lane(me)] :: else fi });
+  DO(crashC, d_step { t = head; if :: t < claimed[done_cell(me)] -> t = claimed[done_cell(me)] :: else fi });
 #endif
-#if defined(M_LANECLAIMFIRST)   /* claimed before value: who dies in between owes it for ever */
-  DO(crashC, claimed[lane(me)] = t);
-  DO(crashC, value[lane(me)] = t)
-#elif defined(M_SETBACK)        /* the cell goes back to head: who dies in between owes what it was */
-  DO(crashC, value[lane(me)] = t);
-  DO(crashC, claimed[lane(me)] = t)
-#elif defined(M_KEEPVALUE)      /* the cell stays, and says more than its reader has done */
-  DO(crashC, d_step { if :: t > value[lane(me)] -> value[lane(me)] = t :: else fi });
-  DO(crashC, claimed[lane(me)] = t)
+#if defined(M_DONECLAIMFIRST)   /* claimed before value: a death in between leaves it open for ever */
+  DO(crashC, claimed[done_cell(me)] = t);
+  DO(crashC, value[done_cell(me)] = t)
+#elif defined(M_SETBACK)        /* the cell goes back to head: a death in between leaves the old claim open */
+  DO(crashC, value[done_cell(me)] = t);
+  DO(crashC, claimed[done_cell(me)] = t)
+#elif defined(M_KEEPVALUE)      /* the cell keeps a value above its reader's work */
+  DO(crashC, d_step { if :: t > value[done_cell(me)] -> value[done_cell(me)] = t :: else fi });
+  DO(crashC, claimed[done_cell(me)] = t)
 #else
-  DO(crashC, d_step { assert(t >= value[lane(me)]); value[lane(me)] = t });
-  DO(crashC, claimed[lane(me)] = t)
+  DO(crashC, d_step { assert(t >= value[done_cell(me)]); value[done_cell(me)] = t });
+  DO(crashC, claimed[done_cell(me)] = t)
 #endif
   ;
   DO(crashC, cursor[me] = t)
@@ -160,10 +160,10 @@ died:
   atomic { die(); t = 0; f = 0 };
 start:
   if :: d_step { joins > 0 -> joins-- } :: true -> goto away fi;
-  atomic { sit() };
-  start_lane();
+  atomic { take_seat() };
+  start_done_cell();
   DO(crashC, used[me] = 1);
-  start_lane();
+  start_done_cell();
 next:
   if
   :: goto out                   /* leaves before the end */
@@ -178,15 +178,15 @@ next:
        DO(crashC, d_step { enqueue(READ, t % S, holds[t % S], claimed[ready(t % S)]) })
   fi;
   t++;
-#ifdef M_CURSORFIRST            /* the producer may go on before it knows what to wait for */
+#ifdef M_CURSORFIRST            /* the producer may go on without the claim to wait for */
   DO(crashC, cursor[me] = t);
 #endif
-  DO(crashC, seat[lane(me)] = me);
-  DO(crashC, d_step { claimed[lane(me)] = t; owes[lane(me)] = q });
+  DO(crashC, seat[done_cell(me)] = me);
+  DO(crashC, d_step { claimed[done_cell(me)] = t; owes[done_cell(me)] = q });
 #ifdef M_UNJOINED               /* written by a stream that does not wait for the one that reads */
-  DO(crashC, value[lane(me)] = t);
+  DO(crashC, value[done_cell(me)] = t);
 #else
-  DO(crashC, d_step { enqueue(SET, lane(me), t, 0) });
+  DO(crashC, d_step { enqueue(SET, done_cell(me), t, 0) });
 #endif
   DO(crashC, cursor[me] = t);
   goto next;

@@ -5,13 +5,13 @@
  *
  *   cell i     ready[i], claimed by the producer
  *   write n    WRITING(n); await ready; copy; claim ready; READY(n)
- *   read t     READY(t); claimed; still READY(t); await; copy; synchronise; whole iff still READY(t)
+ *   read t     READY(t); claimed; still READY(t); await; copy; synchronise; intact iff still READY(t)
  *
- * Every load and store is one step, and the producer may die before each. The order of what one
- * process does to words, cells and its queue is taken as it is written here; see spec/litmus.
+ * Every load and store is one step, and the producer may die before each. The steps of one
+ * process on words, cells and its queue happen in the order written here; see spec/litmus.
  *
- * Checked: what passes for whole is the message's payload, or void when its producer is dead;
- * a copy into a slot is alone among copies; cells only grow; nobody waits for ever.
+ * Checked: a message reported as intact has its payload, or is void when its producer is dead;
+ * a copy into a slot is alone among copies; cells only grow; no process waits for ever.
  *
  * Options (default): S(1) N(3); CRASHP, CRASHC, CRASHR; SHARED both are streams of one process on one
  *   hardware queue, and do not die.
@@ -66,10 +66,10 @@ proctype Producer(byte me) {
 died:
   atomic { die(); h = 0; i = 0; id = 0 };
 start:
-  atomic { sit(); used[me] = 1; h = (next_of(W[0]) < next_of(W[S-1]) -> next_of(W[0]) : next_of(W[S-1])) };
+  atomic { take_seat(); used[me] = 1; h = (next_of(W[0]) < next_of(W[S-1]) -> next_of(W[0]) : next_of(W[S-1])) };
 next:
   if :: h >= N -> goto out :: else -> i = h % S fi;
-#ifndef M_MARKLATE              /* the word says too late that the payload is not the old one */
+#ifndef M_MARKLATE              /* WRITING is stored after the old payload is overwritten */
   DO(crashP, W[i] = WRITING(h));
 #endif
   await(ready(i), crashP);
@@ -94,7 +94,7 @@ proctype Reader(byte me) {
 died:
   atomic { die(); t = 0; w = 0; c = 0; id = 0; f = 0 };
 start:
-  atomic { sit(); used[me] = 1 };
+  atomic { take_seat(); used[me] = 1 };
 next:
   if :: t >= N -> goto out :: else fi;
   num(W[t % S]) > t || W[t % S] == READY(t);

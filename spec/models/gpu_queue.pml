@@ -1,6 +1,6 @@
 /*
  * Queue mode on a GPU ring with timeline (LAYOUT.md section 11; slot words: sections 5 and 6,
- * whose own models are slot_queue*.pml). Taking, reserving and waiting for a word are one step
+ * modelled in slot_queue*.pml). Taking, reserving and waiting for a word are one step
  * here; every step around the cells is one of its own, and a process may die before each.
  *
  *   cell i      ready[i], claimed by the producer that owns slot i
@@ -10,11 +10,11 @@
  *
  * Checked: a copy into a slot is alone in it; a read is of exactly the message's payload, or the
  * message is known to be void when the read has ended, and then its producer is dead; no message
- * of a living producer is void; cells only grow; nobody, stream or host, waits for ever.
+ * of a living producer is void; cells only grow; no stream and no host waits for ever.
  *
  * Options (default): NP(1) NC(1) S(1) N(2); CRASHP, CRASHC, CRASHR deaths of producers, consumers,
  *   the doctor; NACK, ABORT how often; SHARED the first producer and the first consumer are
- *   streams of one process on one hardware queue, and do not die; FIRST of several, who may die
+ *   streams of one process on one hardware queue, and do not die; FIRST of several, the mortal one
  *   gets number 0, and the others the rest, unless there was a death or a nack.
  */
 #ifndef NP
@@ -59,7 +59,7 @@
 #define PN    (NP+NC)
 #define CELLS (2*S)
 #define NQ    (PN-SHARED+HEIRSP+HEIRSC)
-/* of several, one may die, and has no successor; the only one has one */
+/* one of several may die, without a successor; a single one has a successor */
 #if NP == 1
 #define HEIRSP CRASHP
 #else
@@ -125,21 +125,21 @@ died:
   atomic { die(); i = 0; n = 0; id = 0 };
   if :: NP > 1 -> goto away :: else fi;
 start:
-  atomic { sit(); used[me] = 1 };
+  atomic { take_seat(); used[me] = 1 };
 next:
   if
   :: DO(crashP, d_step { room(0) -> reserve(0) })
   :: S > 1 && room(S-1) -> DO(crashP, d_step { room(S-1) -> i = S - 1; reserve(S-1) })
   :: written == N -> goto out
   fi;
-#ifndef M_NOREADYROOM           /* awaits the readers alone: a message that nobody read may still be written */
+#ifndef M_NOREADYROOM           /* awaits the readers alone: a message without a reader may still be written */
   await(ready(i), crashP);
 #endif
 #ifndef M_NODONEWAIT
   await(done(i), crashP);
 #endif
   DO(crashP, d_step { payloads++; id = payloads; by[id] = q; enqueue(COPY, i, id, 0) });
-#ifdef M_CLAIMLATE              /* the word goes out before the claim */
+#ifdef M_CLAIMLATE              /* the word is stored before the claim */
   DO(crashP, d_step { assert(writes(i)); holds[i] = id; written++; W[i] = READY(n) });
   claim(ready(i), n, crashP);
 #else
@@ -148,7 +148,7 @@ next:
   :: DO(crashP, d_step { assert(writes(i)); holds[i] = id; written++; W[i] = READY(n) })
   :: DO(crashP, d_step { aborts > 0 -> aborts--; if :: NP > 1 -> W[i] = ABORTED(me, n); written++ :: else fi })
   fi;
-#ifdef M_PUBLISHFIRST           /* the word goes out before the write is enqueued */
+#ifdef M_PUBLISHFIRST           /* the word is stored before the write is enqueued */
   DO(crashP, d_step { enqueue(SET, ready(i), claimed[ready(i)], 0) });
 #endif
 #endif
@@ -179,7 +179,7 @@ died:
   atomic { die(); i = 0; n = 0; f = 0 };
   if :: NC > 1 -> goto away :: else fi;
 start:
-  atomic { sit(); used[me] = 1 };
+  atomic { take_seat(); used[me] = 1 };
 next:
   if
   :: DO(crashC, d_step { ripe(0) -> f = (own(W[0]) != 0); if :: f -> finished++; W[0] = FREE(num(W[0])+S) :: else -> take(0) fi })

@@ -1,33 +1,33 @@
-/* Streams, cells and the repair of the dead (LAYOUT.md section 11), for the models gpu_*.pml.
+/* Streams, cells and reaping (LAYOUT.md section 11), for the models gpu_*.pml.
    They have seats 1..PN, S slots, CELLS cells of which the first S are ready cells, NQ hardware
    queues, and say which slot words a reaper repairs: inline words(d, x).
 
    A process enqueues on its queue and goes on; the queue carries out one operation after the
-   other: a copy and a read in two halves, a wait when its cell has come so far. Two seats with
-   one queue are streams of one process that share it. Who dies leaves its queue behind, which
-   goes on for as long as it likes and is then torn down, in the middle of a copy if need be:
-   over. Step 1a, the grace, is to wait for that. */
+   other: a copy and a read in two halves, a wait once its cell has reached the value. Two seats with
+   one queue are streams of one process that share it. The queue of a dead process goes on for
+   some time and is then torn down, in the middle of a copy if need be: over. Step 1a, the
+   grace, waits for that. */
 
 #define WAIT 1                  /* cell, value, - */
 #define SET  2                  /* cell, value, - */
 #define COPY 3                  /* slot, payload, - */
 #define READ 4                  /* slot, payload that is expected, the claim that was awaited */
 #define PEEK 5                  /* the same, of a slot that its writer may take back: see seen */
-#define TORN 6                  /* a READ, a PEEK, whose first half was something else */
+#define TORN 6                  /* a READ or a PEEK that found another payload in its first half */
 #define MISS 7
 chan Q[NQ] = [QLEN] of { byte, byte, byte, byte };
-bit  gone[NQ], over[NQ];        /* its process has ended; nothing of it happens any more */
+bit  gone[NQ], over[NQ];        /* its process has ended; the queue is torn down */
 
 byte value[CELLS], claimed[CELLS], voided[CELLS], seat[CELLS];
 byte lo[S], hi[S];              /* the payload of a slot */
 bit  wr[S]; byte rd[S];         /* ghosts: copies into and reads of a slot under way */
-byte payloads, by[IDS];         /* ghosts: payloads so far, each one another, and the queue of its writer */
-byte seen[NQ];                  /* ghost: what a PEEK that is over read: 1 something else, 2 what it expected */
-byte owes[CELLS];               /* ghost: the queue of who has claimed */
+byte payloads, by[IDS];         /* ghosts: payloads so far, all different, and the queue of each writer */
+byte seen[NQ];                  /* ghost: the result of a finished PEEK: 1 another payload, 2 the expected one */
+byte owes[CELLS];               /* ghost: the queue of the claimant */
 bit  dead[NQ];                  /* ghost: ended by death */
 
 bit  used[PN+1], lock[PN+1];    /* seat in use; its kernel lock */
-byte strm[PN+1], fresh;         /* the queue of who has the seat; queues that were used */
+byte strm[PN+1], fresh;         /* the queue of the seat's holder; used queues */
 
 #define reached(c, v) (value[c] >= (v))
 
@@ -52,7 +52,7 @@ end:
   :: op == COPY -> d_step { assert(wr[x] && !rd[x]); hi[x] = v; wr[x] = 0 }
   :: op == READ || op == TORN ->
        d_step { assert(!wr[x] && rd[x]); rd[x]--;
-         /* whole, or known to be void */
+         /* intact, or known to be void */
          assert((op == READ && hi[x] == v) || (dead[by[v]] && voided[x] >= c)) }
   :: op == PEEK || op == MISS -> seen[q] = (op == PEEK && hi[x] == v -> 2 : 1)
   :: op == WAIT && reached(x, v)
@@ -81,9 +81,9 @@ inline await(cell, x) {
 #else
 #define next_claim(cell, n) (claimed[cell] + 1)
 #endif
-/* message n: what is enqueued so far is the work that the cell will tell the end of */
+/* message n: the cell will report the end of all work enqueued so far */
 inline claim(cell, n, x) {
-#ifndef M_NOSETTLE              /* a claim on top of one that is open */
+#ifndef M_OPENCLAIM              /* a claim on top of one that is open */
   DO(x, reached(cell, claimed[cell]));
 #endif
 #ifdef M_CLAIMAFTER             /* the number is taken when its write is already enqueued */
@@ -91,20 +91,20 @@ inline claim(cell, n, x) {
   DO(x, d_step { enqueue(SET, cell, next_claim(cell, n), 0) });
   DO(x, d_step { claimed[cell] = next_claim(cell, n); owes[cell] = q })
 #else
-#ifdef M_SEATAFTER              /* the claim says too late whose it is */
+#ifdef M_SEATAFTER              /* the claim names its seat too late */
   DO(x, d_step { claimed[cell] = next_claim(cell, n); owes[cell] = q });
   DO(x, seat[cell] = me);
 #else
   DO(x, seat[cell] = me);
   DO(x, d_step { claimed[cell] = next_claim(cell, n); owes[cell] = q });
 #endif
-#ifndef M_PUBLISHFIRST          /* see there */
+#ifndef M_PUBLISHFIRST          /* see gpu_queue.pml */
   DO(x, d_step { enqueue(SET, cell, claimed[cell], 0) })
 #endif
 #endif
 }
 
-/* Leave: what was claimed has been reached; then the process may end */
+/* Leave: all claims have been reached; then the process may end */
 inline drain(x) {
   k = 0;
   do
@@ -114,15 +114,15 @@ inline drain(x) {
 }
 #define leave() atomic { used[me] = 0; lock[me] = 0; gone[q] = !SHARES }
 
-/* the kernel drops the lock; what was enqueued goes on for a while */
+/* the kernel drops the lock; enqueued work goes on for a while */
 #define die() lock[me] = 0; gone[q] = 1; dead[q] = 1; k = 0
 
-/* Join takes the lock, once who died here is reaped; used = 1 is its caller's */
-#define sit() !used[me] && !lock[me] -> lock[me] = 1; \
+/* Join takes the lock, once the dead holder is reaped; the caller sets used = 1 */
+#define take_seat() !used[me] && !lock[me] -> lock[me] = 1; \
     if :: SHARES -> q = 0 :: else -> q = fresh + SHARED; fresh++ fi; \
     strm[me] = q
 
-/* whoever looks after the dead; it may die after any step, and the next one does it all again */
+/* a reaper; it may die after any step, and the next one repeats all of them */
 proctype Doctor(byte me) {
   byte d, c, k, v, f;
   goto start;
@@ -157,7 +157,7 @@ end:
             if
             :: f ->
                  assert(dead[owes[k]]);
-#ifdef M_VALUEFIRST             /* the streams go on before it is known that the payload is void */
+#ifdef M_VALUEFIRST             /* the streams go on before the payload is marked void */
                  DO(crashR, d_step { if :: value[k] == v -> value[k] = c :: else fi });
                  if :: k < S -> DO(crashR, voided[k] = c) :: else fi
 #else

@@ -7,22 +7,22 @@
  *             all its WRITING words, first to last, before its payloads, and head once.
  *             Abort: nothing; the number is used by the next message.
  *   start     n = min f(w) over all words; head = n
- *   read t    w1 = READY(t): use the bytes; fence; w2; whole iff w1 == w2, as whole words
+ *   read t    w1 = READY(t): use the bytes; fence; w2; intact iff w1 == w2, as whole words
  *   lapped    n(w) > t: t' = max(t+1, head-S+1); lost += t'-t
  *   newest    message head-1, if it was not read before
  *
  * Every load and store is one step; the payload is two halves. Without a fence the stores (the
  * loads) on its two sides may happen in any order, as they may on arm64 even with sequentially
  * consistent accesses of the word: M_WNOFENCE, M_RNOFENCE. That a fence keeps them in order is
- * reasoned, not shown, here.
+ * assumed here; spec/litmus shows it.
  *
- * Checked: what passes for whole is whole, committed, and the message it says it is; numbers
+ * Checked: a message reported as intact is intact, committed, and of its number; numbers
  * only go up; delivered + torn + lost is exactly the numbers between the start and the end; a
- * committed number is never used again; the newest is no older than what had been committed
- * when the reader asked (less what a producer has not yet counted into head).
+ * committed number is never used again; the newest is no older than the newest committed
+ * when the reader asked (less messages that a producer has not yet counted into head).
  *
  * Options (default): S(2) N(5); CRASHP producers die at any step, and a successor comes;
- *   BATCH(1); ABORT how often a batch's last message is given up; LATEST how often the reader
+ *   BATCH(1); ABORT how often a batch's last message is aborted; LATEST how often the reader
  *   asks for the newest; LATE the reader may join at any time, not only at 0.
  */
 #ifndef S
@@ -53,7 +53,7 @@
 
 byte W[S], lo[S], hi[S], head;
 byte crashP = CRASHP, aborts = ABORT;
-bit  com[N]; byte newest;       /* ghosts: what was committed, and how many */
+bit  com[N]; byte newest;       /* ghosts: committed numbers, and how many */
 
 #define DO(...) if :: d_step { crashP > 0 -> crashP-- }; goto died :: __VA_ARGS__ fi
 #define mark(n) DO(W[(n) % S] = WRITING(n))
@@ -84,7 +84,7 @@ start:
 #if BATCH > 1
        do :: e < N && e < h + BATCH && e < h + S -> e++ :: break od;
 #endif
-#ifdef M_HEADFIRST              /* head says that it is there before it is */
+#ifdef M_HEADFIRST              /* head counts messages before they are READY */
        DO(head = e);
 #endif
 #ifdef M_WNOFENCE
@@ -143,11 +143,11 @@ proctype Reader() {
        asks--;
        before = newest;
        h = head;
-       assert(h <= newest);     /* the message before head is there */
+       assert(h <= newest);     /* the message before head is READY */
        if
        :: h > t ->
             assert(h + BATCH >= before);
-#ifdef M_SKIPISLOST             /* what is passed over by asking counts as lost */
+#ifdef M_SKIPISLOST             /* messages passed over by asking count as lost */
             lost = lost + (h - 1 - t);
 #endif
             skipped = skipped + (h - 1 - t);
@@ -163,14 +163,14 @@ proctype Reader() {
             d_step {
               if
               :: whole -> assert(a == t + 1 && b == t + 1 && com[t]); got++
-              :: else -> assert(num(w2) > t); torn++     /* delivered, and says so */
+              :: else -> assert(num(w2) > t); torn++     /* delivered, and the reader is told */
               fi;
               t++; a = 0; b = 0; w1 = 0; w2 = 0 }
        :: num(w1) > t ->
             w1 = 0;
             h = head;
             d_step {
-#ifdef M_NOMAX                  /* head lags: the place it gives may lie behind */
+#ifdef M_NOMAX                  /* head lags: its number may be below t */
               h = (h >= S -> h - S + 1 : 0);
 #else
               h = (h > t + S -> h - S + 1 : t + 1);
@@ -182,7 +182,7 @@ proctype Reader() {
               lost = lost + (h - t);
 #endif
               t = h; h = 0 }
-       :: else ->               /* not there yet: asleep until the word changes */
+       :: else ->               /* not ready yet: asleep until the word changes */
             w1 = 0;
             num(W[t % S]) > t || W[t % S] == READY(t) || (asks > 0 && head > t)
        fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# run.sh [--deep] [--require] [MODEL...]: check the models with spin, as the file `cases` says.
+# run.sh [--deep] [--require] [MODEL...]: check the models with spin: the cases of the file `cases`.
 #
 # One line per case: model, options, states, depth, seconds, verdict. Fails when a model that
 # must hold has an error, when a search does not finish, and when a deliberate mistake is not
-# caught in the way the table says. Switches and models come in any order.
+# caught in the way that the table says. Switches and models come in any order.
 #   --deep     also the cases with larger bounds (minutes, up to DEEP_MB of memory each)
 #   --require  fail when spin or a C compiler is missing, instead of saying so and ending well
 #   JOBS=n     searches at a time (2)
@@ -43,7 +43,7 @@ wanted() { # MODEL WHEN
 	return 1
 }
 
-# A mistake proves something only beside the same bounds without it, which must hold.
+# A mistake proves the search only beside the same bounds without it, which must hold.
 check_table() {
 	local model when verdict options o base bad=0
 	declare -A holds=()
@@ -122,4 +122,4 @@ if [ -e "$work/failed" ]; then
 	sort "$work/failed"
 	exit 1
 fi
-echo "spec/models: all $number cases as they must be, $total states, $SECONDS s"
+echo "spec/models: all $number cases as expected, $total states, $SECONDS s"

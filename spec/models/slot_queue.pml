@@ -1,22 +1,22 @@
 /*
- * Queue mode of goring (LAYOUT.md sections 3, 5, 6, 9): each side has its own path.
+ * Queue mode of goring (LAYOUT.md sections 3, 5, 6, 9): each role has its discipline.
  *
  *   W[i] = n*32 + owner*4 + state      FREE 0, WRITING 1, READY 2, TAKEN 3
- *   READY with owner != 0 is Aborted: a message that never was.
+ *   READY with owner != 0 is Aborted: a number without a message.
  *   Seats 1..NP produce, NP+1..NP+NC consume.
  *
  *   NP == 1  store only: private position h; wait for FREE(h), fill, store READY(h)
  *   NP >= 2  walk from the hint, CAS FREE -> WRITING, fill, store READY
  *   NC == 1  store only: private position t; see READY(t), read, store FREE(t+S);
- *            what is held stays READY; requeue hands the same message out again
+ *            a held message stays READY; requeue hands it out again
  *   NC >= 2  walk from the hint, CAS READY -> TAKEN, read, store FREE(t+S);
- *            given-back messages are found by requeue_gen and a scan
+ *            requeued messages are found by requeue_gen and a scan
  *
  * Every load, store and CAS of a shared word is one step, and a process may die before
  * each of them. Steps are sequentially consistent. Sleeping and waking are ideal (steps.pml).
  *
- * Checked: a payload is delivered whole, committed, not released before, and no oftener
- * than deaths and give-backs allow; nobody writes a slot that somebody looks at; every
+ * Checked: a payload is delivered intact, committed, not released before, and not more often
+ * than deaths and requeues allow; no producer writes a slot that a consumer reads; every
  * number is published once; in the end all are released and all committed ones were
  * delivered; no deadlock.
  *
@@ -26,18 +26,18 @@
  *                          always has a successor, others have one or not
  *   DOCTOR   a third party reaps every dead seat it finds, up to DOCTOR times, at any moment
  *   HOLD(1)  how many messages a consumer may keep, released in any order (1 or 2)
- *   NACK     how often consumers may give a message back
+ *   NACK     how often consumers may requeue a message
  *   LEAVE    how often consumers may leave for good while another one stays
  *   BATCH(1) the single producer publishes up to BATCH messages at once
  *   ABORT    how often a producer may abort one
- *   RETRACT  how often somebody may try to take back a message that was committed
+ *   RETRACT  how often a producer may try to take back a message that was committed
  *   WRONGHINT how often a hint may be overwritten with any number
  *   MEND     a single producer that finds READY words after its position frees them
- *   STANDBY  a second process waits for the seat of each single side
- *   ANYSCAN  the scan for given-back messages takes any READY word, and walks start at
+ *   STANDBY  a second process waits for the seat of each single role
+ *   ANYSCAN  the scan for requeued messages takes any READY word, and walks start at
  *            the hint alone (LAYOUT.md: smallest READY below the walk; hint or own position)
  *   ROUNDS   (CRASHP+CRASHC+CRASHR+WRONGHINT)
- * Deliberate mistakes (M_...) are described where they are made; README.md lists them.
+ * Deliberate mistakes (M_...) are described where they are made; the file cases lists them.
  */
 #ifndef NP
 #define NP 1
@@ -106,8 +106,8 @@ bit  used[MAXSEATS+1], lock[MAXSEATS+1];        /* seat in use; its kernel lock 
 byte crashP = CRASHP, crashC = CRASHC, crashR = CRASHR, rounds = ROUNDS;
 byte nacks = NACK, aborts = ABORT, leaves = LEAVE, liveP = NP, liveC = NC;
 
-/* ghosts: committed, freed, retracted; slots somebody looks at; how often delivered, numbers
-   that are over, dead consumers */
+/* ghosts: committed, released, retracted; slots that a consumer reads; how often delivered,
+   numbers that are over, dead consumers */
 bit  com[N], rel[N], ret[N], view[S];
 #ifdef M_LEAVEHELD
 bit  lent[S];
@@ -123,7 +123,7 @@ byte dl[N], done, deadC;
 
 /* The caller holds d's lock. */
 inline reap(d, x) {
-#ifdef M_CLEARFIRST             /* the seat is free before its words are */
+#ifdef M_CLEARFIRST             /* the seat is free before its words are repaired */
   DO(x, used[d] = 0);
 #endif
   do
@@ -143,7 +143,7 @@ inline reap(d, x) {
 #ifdef M_GENFIRST               /* requeue_gen before the word */
             DO(x, gen++);
 #endif
-#ifndef M_REDELAFTER            /* redelivered after the word, when the next one has it already */
+#ifndef M_REDELAFTER            /* redelivered after the word, when the next consumer may have it */
             DO(x, redel[i]++);
 #endif
             DO(x, d_step { if :: W[i] == w -> W[i] = READY(num(w)); chg = 1 :: else fi });
@@ -154,7 +154,7 @@ inline reap(d, x) {
        i++; w = 0
   :: else -> i = 0; break
   od;
-#if NC > 1                      /* nobody reads requeue_gen where there is one consumer */
+#if NC > 1                      /* a single consumer does not load requeue_gen */
 #ifdef M_BUMPIF                 /* requeue_gen only if this reaper changed a word itself */
   if :: chg -> DO(x, gen++) :: else fi;
 #else
@@ -207,8 +207,8 @@ inline join(x) {
 #include "slot_queue_producers.pml"
 #include "slot_queue_consumers.pml"
 
-/* Another thread of a producer takes back what was committed: any of it, at any moment, and
-   may die before it has woken anybody. */
+/* Another thread of a producer takes back a committed message: any of them, at any moment, and
+   may die before it has woken a sleeper. */
 proctype Retractor(byte me) {
   byte n, k, left = RETRACT; bit f;
   do
@@ -230,7 +230,7 @@ end:   if
          :: f ->
               assert(!view[n % S] && !rel[n]);
               rel[n] = 1; ret[n] = 1; done++;
-#ifdef M_RETRACTSAME            /* the number is FREE once more: nobody will use it again */
+#ifdef M_RETRACTSAME            /* the number is FREE once more: no producer will use it again */
               W[n % S] = FREE(n)
 #else
               W[n % S] = FREE(n + S)
@@ -298,7 +298,7 @@ init {
 #if DOCTOR > 0
     run Doctor(0);
 #endif
-#if RETRACT > 0 && (NC > 1 || defined(M_RETRACTONE))    /* M_RETRACTONE: where nobody CASes */
+#if RETRACT > 0 && (NC > 1 || defined(M_RETRACTONE))    /* M_RETRACTONE: with a consumer that does no CAS */
     run Retractor(0);
 #endif
 #if WRONGHINT > 0

@@ -1,4 +1,4 @@
-/* Part of slot_queue.pml: the two kinds of consumer. */
+/* Part of slot_queue.pml: consumers of discipline single and multi. */
 
 /* store FREE(n+S) over a word of message n; the word is looked at first (misuse) */
 #define freed(n, old) d_step { assert(W[(n) % S] == old && !rel[n]); rel[n] = 1; done++; \
@@ -23,7 +23,7 @@
 #if NC == 1
 #define holds(n) ((a != NONE && a % S == (n) % S) || (b != NONE && b % S == (n) % S))
 
-/* a and b are held messages, still READY; qa and qb: given back, to be handed out again */
+/* a and b are held messages, still READY; qa and qb: requeued, to be handed out again */
 proctype ConsumerOne(byte me) {
   byte t, a = NONE, b = NONE, w, f, k, i, d, hold; bit qa, qb, chg;
   goto start;
@@ -61,7 +61,7 @@ next:
 #endif
   :: !qa && !qb && t < N && (a == NONE || (HOLD > 1 && b == NONE))
   :: t >= N && a == NONE && b == NONE -> goto leave
-#ifdef M_LEAVEHELD              /* gives its seat away while its user still looks at a message */
+#ifdef M_LEAVEHELD              /* leaves its seat while its user still reads a message */
   :: d_step { a != NONE && leaves > 0 -> leaves--; lent[a % S] = 1; ear[me] = DEAF; used[me] = 0; lock[me] = 0 }; goto out
 #endif
   fi;
@@ -80,7 +80,7 @@ next:
   :: num(w) == t && st(w) == 2 && own(w) != 0 ->
        DO(crashC, freed(t, w));
        w = 0; t++;
-#ifndef M_ABNOWAKE              /* nothing was delivered, so nobody is woken */
+#ifndef M_ABNOWAKE              /* no message was delivered, so no producer is woken */
        wakeP(crashC)
 #endif
   :: w == READY(t) ->
@@ -116,7 +116,7 @@ died:
   if :: goto start :: d_step { liveC > 1 -> liveC-- }; goto out fi;
 start:
   join(crashC);
-#ifdef M_NOINITSCAN             /* a new consumer believes that it knows requeue_gen */
+#ifdef M_NOINITSCAN             /* a new consumer begins with the present requeue_gen */
   mine = gen;
 #else
   mine = NONE;
@@ -165,7 +165,7 @@ nothing:                        /* the walk stopped at t */
        DO(crashC, g = gen);
        if :: g == mine -> g = 0; goto isempty :: else fi;
 #endif
-#if !defined(ANYSCAN) && !defined(M_NOWALK2)    /* M_NOWALK2: no walk behind the load of requeue_gen */
+#if !defined(ANYSCAN) && !defined(M_NOWALK2)    /* M_NOWALK2: no walk after the load of requeue_gen */
        again = 1; goto walk
 #endif
   :: else -> again = 0
@@ -192,7 +192,7 @@ nothing:                        /* the walk stopped at t */
 #else
        if
        :: st(w) == 2 && num(w) < t && num(w) < best ->
-            /* no walk passes a slot before its fate is known, unless the hint was wrong */
+            /* no walk passes a slot that is not decided, unless the hint was wrong */
             assert(own(w) == 0 || WRONGHINT);
             if :: own(w) == 0 -> best = num(w) :: else fi
        :: else
@@ -212,14 +212,14 @@ nothing:                        /* the walk stopped at t */
   fi;
   DO(crashC, d_step { f = (W[best % S] == READY(best));
     if :: f -> W[best % S] = TAKEN(me, best); view[best % S] = 1 :: else fi });
-#ifdef M_PRIVEARLY              /* "I know this requeue_gen", though the scan found something */
+#ifdef M_PRIVEARLY              /* requeue_gen counts as known, though the scan found a message */
   mine = g;
 #endif
   pos = t;
   if
   :: f -> d_step { f = 0; t = best; best = NONE; g = 0 }
-  :: else ->                    /* somebody was faster: another one may lie there still */
-#ifdef M_LOSTDONE               /* "this scan took nothing either" */
+  :: else ->                    /* another consumer was faster: one more message may be READY */
+#ifdef M_LOSTDONE               /* the scan counts as one that found none */
        d_step { best = NONE; mine = g; g = 0 }; goto isempty
 #else
        d_step { best = NONE; g = 0; t = 0 }; goto next
@@ -234,7 +234,7 @@ got:
   :: HOLD > 1 && a != NONE -> d_step { k = a; a = t; t = k; k = 0 }     /* the older one first */
   :: DO(crashC, d_step { nacks > 0 -> nacks--; assert(W[t % S] == TAKEN(me, t)); redel[t % S]++ });
        DO(crashC, d_step { view[t % S] = 0; W[t % S] = READY(t); t = 0 });
-#ifndef M_NACKNOGEN             /* the single consumer's way: it is READY again, that will do */
+#ifndef M_NACKNOGEN             /* the single consumer's way: READY again, and no count */
        DO(crashC, gen++);
 #endif
        wakeC(crashC);
@@ -255,7 +255,7 @@ slice:
   reapall(crashC);
 #if WRONGHINT > 0
   look();
-#ifndef M_TRUSTHINT             /* the look after a slice begins at the hint like any other */
+#ifndef M_TRUSTHINT             /* the look after a slice trusts the hint like any other */
   scan(t, oldest, crashC);
   goto walk;
 #endif

@@ -1,4 +1,4 @@
-/* Part of slot_queue.pml: the two kinds of producer. */
+/* Part of slot_queue.pml: producers of discipline single and multi. */
 
 #ifdef M_LEAVEHELD
 #define seen(n) (view[(n) % S] || lent[(n) % S])
@@ -12,7 +12,7 @@
 #define abandon(n) d_step { aborts > 0 -> aborts--; W[(n) % S] = ABORTED(me, n) }
 
 /* f(w) of LAYOUT.md section 6 */
-#ifdef M_PSCANTAKEN             /* the 1:1 habit: only READY counts as used, TAKEN does not */
+#ifdef M_PSCANTAKEN             /* the way of 1:1 rings: only READY counts as used, TAKEN does not */
 #define nextfree(w) (st(w) == 2 -> num(w) + S : num(w))
 #else
 #ifdef M_PSCANFREE              /* the smallest FREE slot, if there is one */
@@ -53,7 +53,7 @@ next:
   if
   :: w == FREE(h) -> w = 0
   :: else ->
-       assert(num(w) + S == h && st(w) >= 2);   /* h is exact: message h-S is still there */
+       assert(num(w) + S == h && st(w) >= 2);   /* h is exact: message h-S is not released yet */
        w = 0;
        sleep()
   fi;
@@ -117,7 +117,7 @@ next:
   DO(crashP, d_step { h = max(hintP, pos); pos = 0 });
 #endif
 walk:
-#if WRONGHINT > 0               /* there is always one more to send: full, until all is done */
+#if WRONGHINT > 0               /* one more to send at all times: full, until all is done */
   if :: h >= N -> d_step { pos = h; h = 0 }; sleep() :: else fi;
 #else
   if :: h >= N -> goto leave :: else fi;

@@ -1,12 +1,12 @@
-/* Steps, deaths and an ideal eventcount, for models that have seats 1..PN; the real eventcount
-   is eventcount.pml. A process that uses them has its seat in me, a byte k for counting, and the
-   labels died, next, slice and leave. MORTAL says which of several like processes may die. */
+/* Steps, deaths and an ideal eventcount, for models that have seats 1..PN; eventcount.pml has the
+   real eventcount. A process that uses them has its seat in me, a byte k for counting, and the
+   labels died, next, slice and leave. MORTAL tells which of several like processes may die. */
 
 /* One step of a process, or its death instead: death costs no step of its own. */
 #define DO(x, ...) if :: d_step { x > 0 && MORTAL -> x-- }; goto died :: __VA_ARGS__ fi
 
-/* A look begins by listening, a wake calls everybody who listens; asleep = waiting to be
-   called. Time slices run out only where nothing else can happen, all together, rounds times. */
+/* A look begins by listening, a wake calls all listeners; a process asleep waits to be called.
+   Slices run out only where no other step is possible, all together, rounds times. */
 byte ear[PN+1]; bit expired[PN+1];
 #define DEAF   0                /* will look before it sleeps: a wake makes no difference */
 #define LISTEN 1                /* has begun its look */

@@ -2,7 +2,7 @@
 
 This is the third implementation the spec speaks of, in its smallest form: it knows
 the bytes of a segment and nothing of goring's code. ``python reference.py NAME`` draws
-a golden segment; the tests compare what it writes with what Go wrote.
+a golden segment; the tests compare its segments with those of Go.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def superblock(ring: dict[str, Any], g: dict[str, Any], patch: dict[str, int]) -
 
 
 def gpu_block(ring: dict[str, Any], gpu: dict[str, Any]) -> bytes:
-    """The block of a GPU ring (section 11), with what gpu["block"] says that is wrong."""
+    """The block of a GPU ring (section 11), with the wrong values that gpu["block"] asks for."""
     wrong = gpu.get("block", {})
     block = struct.pack(
         "<IHHII16s16sQII64s108s272x",

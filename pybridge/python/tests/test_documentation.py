@@ -82,7 +82,8 @@ def core_documentation() -> Any:
     """Return scripts/core_docs.py as a module."""
     path = Path(__file__).parents[3] / "scripts" / "core_docs.py"
     spec = importlib.util.spec_from_file_location("core_docs", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

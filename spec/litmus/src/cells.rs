@@ -1,5 +1,5 @@
-//! Cells of GPU rings (section 11): what a host sees of another's claim, and of the end of its work. The
-//! write of a stream is a store-release here, which the driver's fence makes it; so is a reaper's.
+//! Cells of GPU rings (section 11): how a host sees the claim of another one and the end of its
+//! work. The write of a stream is a store-release here, by the driver's fence; so is a reaper's.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::*};
@@ -17,8 +17,8 @@ struct Cell {
     word: AtomicU64,
 }
 
-/// A living process claims a cell whose last claim, of a dead one, has been reached; a reaper of
-/// the dead one looks at it. reversed: seat first.
+/// A living process claims a cell after the last claim, of a dead process, has been reached; a
+/// reaper of the dead one loads both words. reversed: seat first.
 fn claim_and_reap(claim: Ordering, look: Ordering, reversed: bool) {
     loom::model(move || {
         let cell = Arc::new(Cell {
@@ -69,7 +69,7 @@ fn control_seat_before_claimed() {
     claim_and_reap(Release, Acquire, true);
 }
 
-/// A reaper completes a claim whose payload never came; who sees it reached sees that it is void.
+/// A reaper completes a claim without a payload; a consumer that sees it reached sees it as void.
 fn complete(value: Ordering, reached: Ordering, reversed: bool) {
     loom::model(move || {
         let cell = Arc::new(Cell::default());
@@ -93,7 +93,7 @@ fn complete(value: Ordering, reached: Ordering, reversed: bool) {
 }
 
 #[test]
-fn who_sees_a_void_message_reached_sees_that_it_is_void() {
+fn a_void_message_that_is_reached_is_seen_as_void() {
     complete(Release, Acquire, false);
 }
 
@@ -115,8 +115,8 @@ fn control_value_before_voided() {
     complete(Release, Acquire, true);
 }
 
-/// An overwrite ring's producer takes a slot back and claims its cell; a reader that has seen the old word
-/// reads claimed and looks at the word again.
+/// An overwrite ring's producer marks a slot WRITING and claims its cell; a reader that has seen
+/// the old word loads claimed and then the word again.
 fn claim_and_look(claim: Ordering, look: Ordering, again: bool) {
     loom::model(move || {
         let cell = Arc::new(Cell::default());
@@ -144,7 +144,7 @@ fn a_reader_awaits_the_claim_of_its_own_message() {
 
 #[test]
 #[should_panic(expected = "a claim of a later message is awaited")]
-fn control_a_relaxed_claim_behind_the_word() {
+fn control_a_relaxed_claim_after_the_word() {
     claim_and_look(Relaxed, Acquire, true);
 }
 
@@ -166,7 +166,7 @@ fn read_pinned(write: Ordering, reached: Ordering) {
         value: AtomicU64,
         payload: UnsafeCell<u64>,
     }
-    // What orders the accesses of payload is value; whether it does is what loom checks.
+    // The value orders the accesses of payload; loom checks that it does.
     unsafe impl Sync for Pinned {}
     unsafe impl Send for Pinned {}
     loom::model(move || {
@@ -189,7 +189,7 @@ fn read_pinned(write: Ordering, reached: Ordering) {
 }
 
 #[test]
-fn a_payload_is_there_when_its_cell_has_come_so_far() {
+fn a_payload_is_complete_when_its_cell_is_reached() {
     read_pinned(Release, Acquire);
 }
 

@@ -1,5 +1,5 @@
-//! The orders that spec/LAYOUT.md asks for, each step as C has it, and each without one
-//! of its orders: then loom must find the failure. See README.md for what this shows.
+//! The orders that spec/LAYOUT.md demands, each step as C has it, and each without one
+//! of its orders: then loom must find the failure. README.md names the limits of the tests.
 
 #[cfg(test)]
 mod cells;

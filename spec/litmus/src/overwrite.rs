@@ -1,17 +1,17 @@
-//! Overwrite mode (section 7): a reader beside a writer that never waits. What the reader
-//! calls whole is whole.
+//! Overwrite mode (section 7): a reader beside a writer that never waits. A message that the
+//! reader reports as intact is intact.
 
 use crate::word::{ready, writing};
 use loom::sync::atomic::{fence, AtomicU64, Ordering::*};
 use loom::sync::Arc;
 
-/// One slot; it holds message 0, whose payload is 0 twice.
+/// One slot; it holds message 0, with 0 as both halves of its payload.
 struct Slot {
     word: AtomicU64,
     payload: [AtomicU64; 2],
 }
 
-/// goring_produce.h: gr_overwriting, the payload, gr_commit.
+/// gr_mark_writing, the payload, gr_publish.
 fn write(slot: &Slot, lap: u64, fenced: bool) {
     slot.word.store(writing(lap), Relaxed);
     if fenced {
@@ -22,7 +22,7 @@ fn write(slot: &Slot, lap: u64, fenced: bool) {
     slot.word.store(ready(lap), SeqCst);
 }
 
-/// goring_consume.h: gr_take_lossy, the payload, gr_whole.
+/// gr_take_overwrite, the payload, gr_intact.
 fn read(slot: &Slot, lap: u64, fenced: bool) {
     if slot.word.load(Acquire) != ready(lap) {
         return;
@@ -53,7 +53,7 @@ fn check(lap: u64, writer_fenced: bool, reader_fenced: bool) {
 }
 
 #[test]
-fn what_is_whole_is_what_was_written() {
+fn an_intact_message_is_the_one_written() {
     (0..=2).for_each(|lap| check(lap, true, true));
 }
 

@@ -11,7 +11,7 @@ struct Slot {
     payload: UnsafeCell<u64>,
 }
 
-// What orders the accesses of payload is the word; whether it does is what loom checks.
+// The word orders the accesses of payload; loom checks that it does.
 unsafe impl Sync for Slot {}
 unsafe impl Send for Slot {}
 

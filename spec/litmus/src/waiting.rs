@@ -1,7 +1,7 @@
 //! Waiting (section 9): either the waker sees the sleeper's flag or the sleeper sees the word.
 //!
-//! loom takes sequentially consistent accesses for acquire and release ones, so each stands
-//! here as a fence and an access: what an implementation with fences would do.
+//! loom takes sequentially consistent accesses for acquire and release ones, so each is a fence
+//! and an access here, as in an implementation with fences.
 
 use loom::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering::*};
 use loom::sync::Arc;
