@@ -17,7 +17,9 @@ static void require(bool good, const char *what) {
 	fprintf(stderr, "cops: %s\n", what);
 	exit(1);
 }
+
 static void nothing(void) {}
+
 static void put(void) {
 	for (int k = 0; k < TIMES; k++) {
 		require(!gr_is_shutdown(p.r) && gr_try_reserve(&p, true), "no room");
@@ -25,15 +27,18 @@ static void put(void) {
 		gr_publish(&p, sizeof row, 0, 0);
 	}
 }
+
 static void get(void) {
 	for (int k = 0; k < TIMES; k++) {
 		gr_pos at;
-		require(gr_try_take(&c, true, &at) && gr_sizes_fit(c.r, gr_slot(c.r, at.idx)->sizes), "no message");
+		require(gr_try_take(&c, true, &at) && gr_sizes_fit(c.r, gr_slot(c.r, at.idx)->sizes),
+			"no message");
 		sum += *gr_payload(c.r, at.idx);
 		require(gr_is_held_any(&c, at), "not held");
 		gr_release_any(&c, at, 1);
 	}
 }
+
 static void put_run(void) {
 	gr_pos at = p.pos;
 	require(gr_try_reserve(&p, true), "no room");
@@ -45,6 +50,7 @@ static void put_run(void) {
 	}
 	gr_publish_run(&p, TIMES);
 }
+
 static void get_run(void) {
 	gr_pos at, x;
 	require(gr_try_take(&c, true, &at), "no message");
@@ -56,12 +62,24 @@ static void get_run(void) {
 	}
 	gr_release_any(&c, at, TIMES);
 }
-static const struct { const char *name; void (*run)(void); } ops[] = {{"write", put}, {"read, release", get}, {"write 16", put_run}, {"read 16", get_run}};
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} ops[] = {{"write", put}, {"read, release", get}, {"write 16", put_run}, {"read 16", get_run}};
+
 enum { OPS = sizeof ops / sizeof *ops };
 
-typedef struct { gr_ring ring; gr_producer p; gr_consumer c; gr_cursor cursor; uint64_t early; } Place;
+typedef struct {
+	gr_ring ring;
+	gr_producer p;
+	gr_consumer c;
+	gr_cursor cursor;
+	uint64_t early;
+} Place;
 
 static void mark(void) { raise(SIGWINCH); }
+
 static void join(Place *x, int fd) {
 	int lock;
 	struct stat s;
@@ -71,8 +89,10 @@ static void join(Place *x, int fd) {
 	gr_cursor_start(&x->cursor, &x->ring, seat, &x->early);
 	gr_consumer_start(&x->c, &x->ring, seat, &x->cursor);
 }
+
 int main(int argc, char **argv) {
 	enum { MOST = 8 };
+
 	static Place places[MOST];
 	require(argc > 1 && argc <= MOST, "which rings?");
 	puts("nothing");
@@ -80,7 +100,8 @@ int main(int argc, char **argv) {
 		char *fd = strchr(argv[k], '=');
 		require(fd, "want NAME=FD");
 		join(&places[k], atoi(fd + 1));
-		for (int i = 0; i < OPS; i++) printf("%.*s: %s\n", (int)(fd - argv[k]), argv[k], ops[i].name);
+		for (int i = 0; i < OPS; i++)
+			printf("%.*s: %s\n", (int)(fd - argv[k]), argv[k], ops[i].name);
 	}
 	fflush(stdout);
 	for (int round = 0; round < ROUNDS; round++) {

@@ -33,17 +33,20 @@ static _Noreturn void fail(const char *what, const char *name) {
 	fprintf(stderr, "count: %s %s\n", what, name);
 	exit(2);
 }
+
 static void find(const char *library) {
 	char path[64], line[4096], mode[5];
 	snprintf(path, sizeof path, "/proc/%d/maps", child);
 	FILE *maps = fopen(path, "r");
 	while (maps && fgets(line, sizeof line, maps))
-		if (strstr(line, library) && sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 && mode[2] == 'x') {
+		if (strstr(line, library) && sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 &&
+			mode[2] == 'x') {
 			fclose(maps);
 			return;
 		}
 	fail("at its first mark the program has no code mapped of", library);
 }
+
 /* stops every thread but the first, for good */
 static void hold_others(void) {
 	char path[64];
@@ -55,16 +58,20 @@ static void hold_others(void) {
 		pid_t thread = atoi(e->d_name);
 		if (!thread || thread == child) continue;
 		syscall(SYS_tgkill, child, thread, SIGSTOP);
-		while (waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status) && WSTOPSIG(status) != SIGSTOP) ptrace(PTRACE_CONT, thread, NULL, WSTOPSIG(status));
+		while (waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status) &&
+			WSTOPSIG(status) != SIGSTOP)
+			ptrace(PTRACE_CONT, thread, NULL, WSTOPSIG(status));
 	}
 	closedir(threads);
 }
+
 /* lets the program run to its next mark, counting or not; false when it has ended */
 static bool to_mark(bool counting, uint64_t *count, int *status) {
 	int pass = 0;
 	pid_t who = child;
 	for (*count = 0;;) {
-		if (who == child || !counting) ptrace(counting ? PTRACE_SINGLESTEP : PTRACE_CONT, who, NULL, pass);
+		if (who == child || !counting)
+			ptrace(counting ? PTRACE_SINGLESTEP : PTRACE_CONT, who, NULL, pass);
 		who = waitpid(-1, status, __WALL);
 		if (who < 0) fail("lost", "the program");
 		bool ended = !WIFSTOPPED(*status);
@@ -72,11 +79,16 @@ static bool to_mark(bool counting, uint64_t *count, int *status) {
 		if (who != child && (counting || ended)) continue;
 		int sig = WSTOPSIG(*status);
 		if (who == child && sig == SIGWINCH) return true;
-		pass = sig == SIGTRAP || (sig == SIGSTOP && who != child) ? 0 : sig; /* those are of the tracing */
-		uintptr_t at = counting && to ? (uintptr_t)ptrace(PTRACE_PEEKUSER, child, offsetof(struct user_regs_struct, rip), NULL) : 0;
+		pass = sig == SIGTRAP || (sig == SIGSTOP && who != child)
+			? 0
+			: sig; /* those are of the tracing */
+		uintptr_t at = counting && to ? (uintptr_t)ptrace(PTRACE_PEEKUSER, child,
+											offsetof(struct user_regs_struct, rip), NULL)
+									  : 0;
 		*count += !to || (at >= from && at < to);
 	}
 }
+
 int main(int argc, char **argv) {
 	if (argc < 4) fail("usage:", "count FILE LIBRARY PROGRAM ARG..");
 	FILE *out = fopen(argv[1], "w");
@@ -94,7 +106,8 @@ int main(int argc, char **argv) {
 	int status;
 	uint64_t count;
 	if (waitpid(child, &status, 0) != child) fail("lost", argv[3]);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT) return fprintf(stderr, "count: tracing is forbidden here\n"), CANNOT;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT)
+		return fprintf(stderr, "count: tracing is forbidden here\n"), CANNOT;
 	if (!WIFSTOPPED(status)) fail("cannot run", argv[3]);
 	ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
 	if (!to_mark(false, &count, &status)) fail("no mark from", argv[3]);

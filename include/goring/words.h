@@ -153,7 +153,7 @@ static inline _Atomic uint64_t *gr_word64(const gr_ring *r, uint64_t off) {
 
 /* Returns the 128 bytes of a seat. */
 static inline uint8_t *gr_entry(const gr_ring *r, unsigned seat) {
-	return r->control + r->participants_off + (seat - 1) * GR_PARTICIPANT_SIZE;
+	return r->control + r->participants_off + (size_t)(seat - 1) * GR_PARTICIPANT_SIZE;
 }
 
 static inline _Atomic uint32_t *gr_seat_state(const gr_ring *r, unsigned seat) {

@@ -29,7 +29,8 @@ typedef struct {
 static int enter(visit *v, int ordinal) {
 	const gr_cuda *cu = cudadrv_table();
 	int error = cu->device_get(&v->device, ordinal);
-	if (error || (error = cu->primary_retain(&v->context, v->device))) return error;
+	if (!error) error = cu->primary_retain(&v->context, v->device);
+	if (error) return error;
 	if ((error = cu->push(v->context))) cu->primary_release(v->device);
 	return error;
 }

@@ -7,7 +7,12 @@
 #include "goring/attach.h"
 
 enum { MAX_HELD = 4096, LINE = 1 << 22 };
-enum { HELD = -3, CORRUPT = -4, FAILED = -5 }; /* why there is no message, besides GR_WAIT_ENDED, GR_WAIT_PEER_DEAD */
+
+enum {
+	HELD = -3,
+	CORRUPT = -4,
+	FAILED = -5
+}; /* why there is no message, besides GR_WAIT_ENDED, GR_WAIT_PEER_DEAD */
 
 typedef struct {
 	gr_ring ring;
@@ -31,7 +36,9 @@ void give_back(Peer *p, gr_pos at);
 int64_t milliseconds(const char *text);
 /* main.c: every command ends in one of these */
 int ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 static inline int done(void) { return fputs("ok", stdout), 0; }
+
 int err(const char *class, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* option k=v of a command, or dflt */
 uint64_t option(char **args, const char *k, uint64_t dflt);
@@ -40,8 +47,9 @@ void put_hex(const uint8_t *b, uint64_t n);
 int64_t get_hex(const char *text, uint8_t *to, uint64_t room);
 
 typedef int Command(Peer *, char **args);
-Command do_reserve, do_commit, do_abort, do_write, do_put, do_writebatch, do_tryread, do_read, do_latest, do_lost, do_release, do_requeue,
-	do_readbatch, do_releasebatch, do_produce, do_consume, do_make, do_take, do_step;
+Command do_reserve, do_commit, do_abort, do_write, do_put, do_writebatch, do_tryread, do_read,
+	do_latest, do_lost, do_release, do_requeue, do_readbatch, do_releasebatch, do_produce,
+	do_consume, do_make, do_take, do_step;
 
 /* load.c: the messages of the stress, as gopeer/load.go has them */
 uint64_t mix(uint64_t x);

@@ -23,11 +23,13 @@ int room(Peer *p, int64_t ns) {
 	if (ns) gr_slip_pause(&p->w.slip, gr_number(&p->ring, p->p.pos));
 	return wait_for(p, look_room, ns);
 }
+
 static int no_room(const gr_waiter *w, int r, bool waited) {
 	if (r == GR_WAIT_PEER_DEAD) return err("peerdead", "the last consumer, seat %u, died", w->dead);
 	if (r == GR_WAIT_ENDED) return err("shutdown", "the ring is shut down");
 	return err(waited ? "timeout" : "full", "no slot is free");
 }
+
 static int fill(Peer *p, char **args, bool keep);
 
 int do_reserve(Peer *p, char **args) {
@@ -37,10 +39,12 @@ int do_reserve(Peer *p, char **args) {
 	p->reserved = true;
 	return ok("seq=%" PRIu64, gr_number(&p->ring, p->p.pos));
 }
+
 int do_commit(Peer *p, char **args) {
 	if (!p->reserved) return err("misuse", "nothing is reserved");
 	return fill(p, args, true);
 }
+
 int do_abort(Peer *p, char **args) {
 	(void)args;
 	if (!p->reserved) return err("misuse", "nothing is reserved");
@@ -48,11 +52,14 @@ int do_abort(Peer *p, char **args) {
 	p->reserved = false;
 	return done();
 }
+
 static int write_within(Peer *p, int64_t ns, char **args) {
 	int r = room(p, ns);
 	return r == 1 ? fill(p, args, false) : no_room(&p->w, r, ns != 0);
 }
+
 int do_write(Peer *p, char **args) { return write_within(p, 0, args); }
+
 int do_put(Peer *p, char **args) { return write_within(p, milliseconds(args[0]), args + 1); }
 
 /* CODE:2x3 into the slot's descriptor */
@@ -68,6 +75,7 @@ static void describe(uint8_t *to, const char *text) {
 	memcpy(to + GR_TENSOR_DTYPE, &code, sizeof code);
 	to[GR_TENSOR_NDIM] = ndim;
 }
+
 /* fills the reserved slot from the command's words and publishes it */
 static int fill(Peer *p, char **args, bool keep) {
 	gr_ring *r = &p->ring;
@@ -77,13 +85,16 @@ static int fill(Peer *p, char **args, bool keep) {
 	int64_t m = meta ? get_hex(meta, gr_meta(r, at.idx), r->max_meta) : 0;
 	if ((uint64_t)n > r->bytes || (uint64_t)m > r->max_meta) {
 		if (!keep) gr_abort(&p->p);
-		return err("toolarge", "%" PRId64 " and %" PRId64 " bytes, slots hold %" PRIu64 " and %" PRIu64, n, m, r->bytes, r->max_meta);
+		return err("toolarge",
+			"%" PRId64 " and %" PRId64 " bytes, slots hold %" PRIu64 " and %" PRIu64, n, m,
+			r->bytes, r->max_meta);
 	}
 	if (tensor) describe(gr_tensor(r, at.idx), tensor);
 	gr_publish(&p->p, (uint32_t)n, (uint16_t)m, option(args + 1, "tag", 0));
 	p->reserved = false;
 	return ok("seq=%" PRIu64, gr_number(r, at));
 }
+
 int do_writebatch(Peer *p, char **args) {
 	gr_ring *r = &p->ring;
 	uint64_t done = 0, all = 0;
@@ -113,15 +124,16 @@ static bool take_again(Peer *p) {
 	memmove(p->again, p->again + 1, --p->nagain * sizeof *p->again);
 	return true;
 }
+
 static bool look_data(void *arg, bool final) {
 	Peer *p = arg;
 	return take_again(p) || gr_try_take(&p->c, !final, &looked);
 }
+
 static bool tensor_fits(const uint8_t *d, uint64_t len) {
 	static const uint8_t sizes[] = {
 #define SIZE(code, name, bytes) [code] = bytes,
-		GR_DTYPES(SIZE)
-	};
+		GR_DTYPES(SIZE)};
 	uint16_t code = gr_u16(d, GR_TENSOR_DTYPE);
 	uint64_t n;
 	if (!code || code >= sizeof sizes || d[GR_TENSOR_NDIM] > GR_MAX_DIMS) return false;
@@ -130,6 +142,7 @@ static bool tensor_fits(const uint8_t *d, uint64_t len) {
 		if (__builtin_mul_overflow(n, gr_u64(d, GR_TENSOR_SHAPE + 8 * i), &n)) return false;
 	return n == len;
 }
+
 /* 1 taken, 0 not in time, GR_WAIT_ENDED, GR_WAIT_PEER_DEAD, HELD, CORRUPT (and released) */
 int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	gr_ring *r = &p->ring;
@@ -143,11 +156,13 @@ int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	*sizes = gr_slot(r, at->idx)->sizes;
 	uint8_t d[GR_TENSOR_SIZE];
 	bool sane = gr_sizes_fit(r, *sizes);
-	if (sane && r->kind == GR_KIND_TENSOR) sane = tensor_fits(memcpy(d, gr_tensor(r, at->idx), sizeof d), *sizes & 0xffffffff);
+	if (sane && r->kind == GR_KIND_TENSOR)
+		sane = tensor_fits(memcpy(d, gr_tensor(r, at->idx), sizeof d), *sizes & 0xffffffff);
 	if (sane) return 1;
 	gr_release_any(&p->c, *at, 1);
 	return CORRUPT;
 }
+
 static int no_data(const gr_waiter *w, int r, bool waited) {
 	switch (r) {
 	case 0: return err(waited ? "timeout" : "empty", "nothing there");
@@ -157,6 +172,7 @@ static int no_data(const gr_waiter *w, int r, bool waited) {
 	}
 	return err("corrupt", "message %" PRIu64 " in lap %" PRIu64, looked.idx, looked.lap);
 }
+
 static int lend(Peer *p, int64_t ns) {
 	gr_pos at;
 	uint64_t sizes;
@@ -171,16 +187,21 @@ static int lend(Peer *p, int64_t ns) {
 	if (p->ring.kind == GR_KIND_TENSOR) {
 		const uint8_t *d = gr_tensor(&p->ring, at.idx);
 		printf(" tensor=%u:", gr_u16(d, GR_TENSOR_DTYPE));
-		for (int i = 0; i < d[GR_TENSOR_NDIM]; i++) printf("%s%" PRIu64, i ? "x" : "", gr_u64(d, GR_TENSOR_SHAPE + 8 * i));
+		for (int i = 0; i < d[GR_TENSOR_NDIM]; i++)
+			printf("%s%" PRIu64, i ? "x" : "", gr_u64(d, GR_TENSOR_SHAPE + 8 * i));
 	}
 	return 0;
 }
+
 int do_tryread(Peer *p, char **args) { return (void)args, lend(p, 0); }
+
 int do_read(Peer *p, char **args) { return lend(p, milliseconds(args[0])); }
+
 int do_latest(Peer *p, char **args) {
 	if (!p->nagain) gr_skip_to_newest(&p->c);
 	return lend(p, milliseconds(args[0]));
 }
+
 int do_lost(Peer *p, char **args) { return (void)args, ok("lost=%" PRIu64, p->c.lost); }
 
 /* the position of message args[0], or false when it is not held: its word is looked at */
@@ -190,12 +211,16 @@ static bool held(Peer *p, char **args, gr_pos *at) {
 		if (gr_number(&p->ring, p->again[i]) == gr_number(&p->ring, *at)) return false;
 	return gr_is_held_any(&p->c, *at);
 }
+
 int do_release(Peer *p, char **args) {
 	gr_pos at;
-	if (!held(p, args, &at)) return err(p->c.discipline == GR_OVERWRITE ? "lapped" : "misuse", "message %s is not held", args[0]);
+	if (!held(p, args, &at))
+		return err(p->c.discipline == GR_OVERWRITE ? "lapped" : "misuse", "message %s is not held",
+			args[0]);
 	gr_release_any(&p->c, at, 1);
 	return done();
 }
+
 /* alone the message stays READY and is handed out again, smallest number first */
 void give_back(Peer *p, gr_pos at) {
 	if (p->c.discipline == GR_MULTI) {
@@ -203,16 +228,19 @@ void give_back(Peer *p, gr_pos at) {
 		return;
 	}
 	size_t i = p->nagain++;
-	for (; i && gr_number(&p->ring, p->again[i - 1]) > gr_number(&p->ring, at); i--) p->again[i] = p->again[i - 1];
+	for (; i && gr_number(&p->ring, p->again[i - 1]) > gr_number(&p->ring, at); i--)
+		p->again[i] = p->again[i - 1];
 	p->again[i] = at;
 	if (p->c.discipline == GR_SINGLE) gr_count_redelivery(gr_slot(&p->ring, at.idx));
 }
+
 int do_requeue(Peer *p, char **args) {
 	gr_pos at;
 	if (!held(p, args, &at)) return err("misuse", "message %s is not held", args[0]);
 	give_back(p, at);
 	return done();
 }
+
 int do_readbatch(Peer *p, char **args) {
 	gr_ring *r = &p->ring;
 	gr_pos at;
@@ -221,7 +249,8 @@ int do_readbatch(Peer *p, char **args) {
 	if (got != 1) return no_data(&p->w, got, true);
 	gr_pos behind = gr_next(r, at);
 	uint64_t most = gr_longest_run(r, at, strtoull(args[0], NULL, 10));
-	if (gr_number(r, behind) != gr_number(r, p->c.pos)) most = 1; /* a given-back message stands alone */
+	if (gr_number(r, behind) != gr_number(r, p->c.pos))
+		most = 1; /* a given-back message stands alone */
 	while (n < most && gr_sizes_fit(r, gr_slot(r, p->c.pos.idx)->sizes) && gr_take_next(&p->c)) n++;
 	p->batch = at;
 	p->nbatch = n;
@@ -232,6 +261,7 @@ int do_readbatch(Peer *p, char **args) {
 	}
 	return 0;
 }
+
 int do_releasebatch(Peer *p, char **args) {
 	(void)args;
 	if (!p->nbatch) return err("misuse", "no batch is held");

@@ -4,7 +4,10 @@
 static const int64_t patience = 30000000000; /* ns before a hang is reported */
 
 /* ---- produce ---- */
-typedef struct { Peer *p; uint64_t id, n, count, batch, abort, aborted; } Production;
+typedef struct {
+	Peer *p;
+	uint64_t id, n, count, batch, abort, aborted;
+} Production;
 
 static int one(Production *o) {
 	Peer *p = o->p;
@@ -22,6 +25,7 @@ static int one(Production *o) {
 	gr_publish(&p->p, (uint32_t)len, 0, mix(id));
 	return 1;
 }
+
 static int batch(Production *o) {
 	Peer *p = o->p;
 	gr_ring *r = &p->ring;
@@ -37,20 +41,26 @@ static int batch(Production *o) {
 	gr_publish_run(&p->p, n);
 	return 1;
 }
+
 int do_produce(Peer *p, char **args) {
-	Production o = {p, option(args, "producer", 0) << 40 | option(args, "first", 0), 0, option(args, "count", 0),
-	                option(args, "batch", 1), option(args, "abort", 0), 0};
+	Production o = {p, option(args, "producer", 0) << 40 | option(args, "first", 0), 0,
+		option(args, "count", 0), option(args, "batch", 1), option(args, "abort", 0), 0};
 	int64_t ms = (int64_t)option(args, "ms", 0), end = gr_monotonic() + ms * 1000000;
 	while (o.n < o.count && (!ms || gr_monotonic() < end))
 		for (int k = 0; k < 16 && o.n < o.count; k++) {
 			int got = o.batch > 1 ? batch(&o) : one(&o);
-			if (got != 1) return err(got == GR_WAIT_ENDED ? "shutdown" : "timeout", "after %" PRIu64 " messages", o.n);
+			if (got != 1)
+				return err(got == GR_WAIT_ENDED ? "shutdown" : "timeout",
+					"after %" PRIu64 " messages", o.n);
 		}
 	return ok("sent=%" PRIu64 " aborted=%" PRIu64, o.n, o.aborted);
 }
 
 /* ---- consume ---- */
-typedef struct { gr_pos at; uint64_t sizes; } Held;
+typedef struct {
+	gr_pos at;
+	uint64_t sizes;
+} Held;
 
 enum { MOST_HELD = 64, PRODUCERS = 64 };
 
@@ -64,11 +74,18 @@ typedef struct {
 	uint64_t nheld, got, torn, stray, disorder, requeued, again;
 } Consumption;
 
-static uint8_t *mark(Consumption *o, uint64_t id) { return &o->mine[(id >> 40) * o->span + (id & ((1ull << 40) - 1))]; }
-static bool known(const Consumption *o, uint64_t id) { return id >> 40 < o->producers && (id & ((1ull << 40) - 1)) < o->span; }
+static uint8_t *mark(Consumption *o, uint64_t id) {
+	return &o->mine[(id >> 40) * o->span + (id & ((1ull << 40) - 1))];
+}
+
+static bool known(const Consumption *o, uint64_t id) {
+	return id >> 40 < o->producers && (id & ((1ull << 40) - 1)) < o->span;
+}
+
 static uint64_t id_of(Consumption *o, Held m) {
 	return (m.sizes & 0xffffffff) < 8 ? UINT64_MAX : gr_u64(gr_payload(&o->p->ring, m.at.idx), 0);
 }
+
 /* of what was never given back, a consumer gets each producer's messages in order */
 static void order(Consumption *o, Held m) {
 	uint64_t id = id_of(o, m);
@@ -77,13 +94,17 @@ static void order(Consumption *o, Held m) {
 	if (n <= *last) o->disorder++;
 	*last = n;
 }
+
 static void count(Consumption *o, Held m) {
 	gr_ring *r = &o->p->ring;
 	uint64_t id = id_of(o, m);
 	bool good = good_message(r, gr_payload(r, m.at.idx), m.sizes & 0xffffffff);
-	if (!r->fixed && gr_slot(r, m.at.idx)->tag != mix(id)) good = false; /* a writer in bulk sets no tags */
-	if (!good) o->torn++;
-	else if (!known(o, id)) o->stray++;
+	if (!r->fixed && gr_slot(r, m.at.idx)->tag != mix(id))
+		good = false; /* a writer in bulk sets no tags */
+	if (!good)
+		o->torn++;
+	else if (!known(o, id))
+		o->stray++;
 	else {
 		uint8_t *seen = &o->seen[(id >> 40) * o->span + (id & ((1ull << 40) - 1))];
 		o->got++;
@@ -91,6 +112,7 @@ static void count(Consumption *o, Held m) {
 		if (*seen < 255) ++*seen;
 	}
 }
+
 /* counts and releases held message k */
 static void settle(Consumption *o, uint64_t k) {
 	Held m = o->held[k];
@@ -98,6 +120,7 @@ static void settle(Consumption *o, uint64_t k) {
 	count(o, m);
 	gr_release_any(&o->p->c, m.at, 1);
 }
+
 static void take_one(Consumption *o, Held m) {
 	order(o, m);
 	uint64_t id = id_of(o, m);
@@ -110,6 +133,7 @@ static void take_one(Consumption *o, Held m) {
 	o->held[o->nheld++] = m;
 	if (o->nheld > o->hold) settle(o, o->got * 7 % o->nheld);
 }
+
 static void take_batch(Consumption *o, Held m) {
 	Peer *p = o->p;
 	gr_ring *r = &p->ring;
@@ -124,9 +148,15 @@ static void take_batch(Consumption *o, Held m) {
 	}
 	gr_release_any(&o->p->c, m.at, n);
 }
+
 int do_consume(Peer *p, char **args) {
-	Consumption o = {.p = p, .producers = option(args, "producers", 1), .span = option(args, "span", 0), .batch = option(args, "batch", 1),
-	                 .hold = option(args, "hold", 0), .requeue = option(args, "requeue", 0), .stop = option(args, "stop", 0)};
+	Consumption o = {.p = p,
+		.producers = option(args, "producers", 1),
+		.span = option(args, "span", 0),
+		.batch = option(args, "batch", 1),
+		.hold = option(args, "hold", 0),
+		.requeue = option(args, "requeue", 0),
+		.stop = option(args, "stop", 0)};
 	o.seen = calloc(2, o.producers * o.span);
 	o.mine = o.seen + o.producers * o.span;
 	memset(o.last, 0xff, sizeof o.last);
@@ -134,19 +164,30 @@ int do_consume(Peer *p, char **args) {
 	while (!o.stop || o.got < o.stop) {
 		Held m;
 		got = data(p, 0, &m.at, &m.sizes);
-		if (got == 0 || got == HELD) { /* whoever waits with a message in hand may be what the others wait for */
+		if (got == 0 ||
+			got ==
+				HELD) { /* whoever waits with a message in hand may be what the others wait for */
 			while (o.nheld) settle(&o, 0);
 			got = data(p, patience, &m.at, &m.sizes);
 		}
 		if (got != 1) break;
-		if (o.batch > 1) take_batch(&o, m);
-		else take_one(&o, m);
+		if (o.batch > 1)
+			take_batch(&o, m);
+		else
+			take_one(&o, m);
 	}
-	while (got == GR_WAIT_ENDED && o.nheld) settle(&o, 0); /* what is held at a stop is given back by leaving */
+	while (got == GR_WAIT_ENDED && o.nheld)
+		settle(&o, 0); /* what is held at a stop is given back by leaving */
 	FILE *f = fopen(text_option(args, "out"), "wb");
 	if (!f || fwrite(o.seen, o.producers, o.span, f) != o.span || fclose(f)) got = FAILED;
 	free(o.seen);
-	if (got != 1 && got != GR_WAIT_ENDED) return err(got == 0 ? "timeout" : got == HELD ? "held" : got == CORRUPT ? "corrupt" : "system", "after %" PRIu64 " messages", o.got);
-	return ok("got=%" PRIu64 " torn=%" PRIu64 " stray=%" PRIu64 " disorder=%" PRIu64 " requeued=%" PRIu64 " again=%" PRIu64,
-	          o.got, o.torn, o.stray, o.disorder, o.requeued, o.again);
+	if (got != 1 && got != GR_WAIT_ENDED)
+		return err(got == 0      ? "timeout"
+				: got == HELD    ? "held"
+				: got == CORRUPT ? "corrupt"
+								 : "system",
+			"after %" PRIu64 " messages", o.got);
+	return ok("got=%" PRIu64 " torn=%" PRIu64 " stray=%" PRIu64 " disorder=%" PRIu64
+			  " requeued=%" PRIu64 " again=%" PRIu64,
+		o.got, o.torn, o.stray, o.disorder, o.requeued, o.again);
 }

@@ -24,7 +24,13 @@ static Counter *counters;
 _Atomic bool forked;
 
 /* nth 0: every call */
-static struct { char symbol[48]; uint64_t nth; int code; _Atomic uint64_t seen; } faults[MAX_FAULTS];
+static struct {
+	char symbol[48];
+	uint64_t nth;
+	int code;
+	_Atomic uint64_t seen;
+} faults[MAX_FAULTS];
+
 static int nfaults;
 static uint64_t dies_after;
 static int dies_of;
@@ -47,6 +53,7 @@ static void open_counters(void *place) {
 	if (counters == MAP_FAILED) abort();
 	if (fd >= 0) close(fd);
 }
+
 static Counter *counter(const char *name) {
 	pthread_mutex_lock(&naming);
 	Counter *c = counters;
@@ -56,20 +63,25 @@ static Counter *counter(const char *name) {
 	pthread_mutex_unlock(&naming);
 	return c;
 }
+
 void count(const char *figure, uint64_t n) { atomic_fetch_add(&counter(figure)->value, n); }
 
 static void parse_faults(const char *text) {
 	while (text && *text && nfaults < MAX_FAULTS) {
 		unsigned long long nth;
-		if (sscanf(text, "%47[^:]:%llu:%d", faults[nfaults].symbol, &nth, &faults[nfaults].code) == 3) faults[nfaults++].nth = nth;
+		if (sscanf(text, "%47[^:]:%llu:%d", faults[nfaults].symbol, &nth, &faults[nfaults].code) ==
+			3)
+			faults[nfaults++].nth = nth;
 		text = strchr(text, ';');
 		if (text) text++;
 	}
 }
+
 static void on_signal(int number) {
 	(void)number;
 	atomic_store(&poisoned, dies_of);
 }
+
 /* FAKECUDA_DIE="calls:N[:CODE]" or "signal:N[:CODE]" */
 static void parse_death(const char *text) {
 	char how[8];
@@ -78,7 +90,8 @@ static void parse_death(const char *text) {
 	if (!text || sscanf(text, "%7[^:]:%llu:%d", how, &n, &dies_of) < 2) return;
 	if (!strcmp(how, "calls")) dies_after = n;
 	if (strcmp(how, "signal")) return;
-	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART}; /* as Go's runtime wants them */
+	struct sigaction a = {.sa_handler = on_signal,
+		.sa_flags = SA_ONSTACK | SA_RESTART}; /* as Go's runtime wants them */
 	sigaction((int)n, &a, NULL);
 }
 
@@ -92,8 +105,10 @@ static void in_child(void) {
 	}
 	memcpy(names, counters, COUNTERS_SIZE);
 	open_counters(counters);
-	for (size_t i = 0; i < MAX_COUNTERS; i++) memcpy(counters[i].name, names[i].name, sizeof names[i].name);
+	for (size_t i = 0; i < MAX_COUNTERS; i++)
+		memcpy(counters[i].name, names[i].name, sizeof names[i].name);
 }
+
 static void start(void) {
 	configure();
 	open_counters(NULL);
@@ -138,6 +153,7 @@ API uint64_t fakecuda_counter(const char *name) {
 	pthread_once(&once, start);
 	return atomic_load(&counter(name)->value);
 }
+
 API void fakecuda_die(int code) {
 	pthread_once(&once, start);
 	atomic_store(&poisoned, code);

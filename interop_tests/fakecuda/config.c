@@ -25,17 +25,25 @@ void configure(void) {
 	config.check = number("FAKECUDA_CHECK", 1);
 	config.no_peer = number("FAKECUDA_NOPEER", 0);
 	const char *order = getenv("FAKECUDA_ORDER");
-	config.order = !order ? ORDER_SOON : !strcmp(order, "late") ? ORDER_LATE : !strcmp(order, "mixed") ? ORDER_MIXED : ORDER_SOON;
+	config.order = !order         ? ORDER_SOON
+		: !strcmp(order, "late")  ? ORDER_LATE
+		: !strcmp(order, "mixed") ? ORDER_MIXED
+								  : ORDER_SOON;
 	config.late_us = (int)number("FAKECUDA_LATE_US", 5000);
 	const char *dir = getenv("FAKECUDA_DIR");
 	config.own_dir = dir && *dir;
-	if (config.own_dir) snprintf(config.dir, sizeof config.dir, "%s", dir);
-	else snprintf(config.dir, sizeof config.dir, "/dev/shm/fakecuda-%u", getuid());
+	if (config.own_dir)
+		snprintf(config.dir, sizeof config.dir, "%s", dir);
+	else
+		snprintf(config.dir, sizeof config.dir, "/dev/shm/fakecuda-%u", getuid());
 }
 
 /* Places where memory cannot be shared, as users met them: the attributes say yes, the calls say no. */
-static const struct { const char *name, *faults; } personas[] = {
-	{"wsl", "cuIpcOpenMemHandle_v2:0:400;cuIpcOpenEventHandle:0:400;cuMemExportToShareableHandle:0:801"},
+static const struct {
+	const char *name, *faults;
+} personas[] = {
+	{"wsl",
+		"cuIpcOpenMemHandle_v2:0:400;cuIpcOpenEventHandle:0:400;cuMemExportToShareableHandle:0:801"},
 	{"mig", "cuIpcOpenMemHandle_v2:0:801;cuIpcOpenEventHandle:0:801"},
 	{"jetson", "cuIpcOpenMemHandle_v2:0:1"},
 };

@@ -30,6 +30,7 @@ API CUresult cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) {
 	*c = &contexts[d];
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -39,6 +40,7 @@ API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice d) {
 	pthread_mutex_unlock(&world);
 	return held ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
+
 API CUresult cuDevicePrimaryCtxGetState(CUdevice d, unsigned *flags, int *active) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -47,6 +49,7 @@ API CUresult cuDevicePrimaryCtxGetState(CUdevice d, unsigned *flags, int *active
 	*active = alive(&contexts[d]);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxSetCurrent(CUcontext c) {
 	ENTER(NEEDS_INIT);
 	if (c && !alive(c)) return CUDA_ERROR_INVALID_CONTEXT;
@@ -58,6 +61,7 @@ API CUresult cuCtxSetCurrent(CUcontext c) {
 	stack[depth - 1] = c;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxPushCurrent_v2(CUcontext c) {
 	ENTER(NEEDS_INIT);
 	if (!alive(c)) return CUDA_ERROR_INVALID_CONTEXT;
@@ -65,6 +69,7 @@ API CUresult cuCtxPushCurrent_v2(CUcontext c) {
 	stack[depth++] = c;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxPopCurrent_v2(CUcontext *c) {
 	ENTER(NEEDS_INIT);
 	if (!depth) return CUDA_ERROR_INVALID_CONTEXT;
@@ -72,23 +77,27 @@ API CUresult cuCtxPopCurrent_v2(CUcontext *c) {
 	if (c) *c = stack[depth];
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxGetCurrent(CUcontext *c) {
 	ENTER(NEEDS_INIT);
 	if (!c) return CUDA_ERROR_INVALID_VALUE;
 	*c = current();
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxGetDevice(CUdevice *d) {
 	ENTER(NEEDS_CONTEXT);
 	if (!d) return CUDA_ERROR_INVALID_VALUE;
 	*d = current()->device;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuCtxSynchronize(void) {
 	ENTER(NEEDS_CONTEXT);
 	drain();
 	return settled();
 }
+
 API CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {
 	ENTER(NEEDS_CONTEXT);
 	if (least) *least = 0;

@@ -5,32 +5,46 @@
 #include "fakecuda.h"
 
 /* one end of a copy */
-typedef struct { uint8_t *bytes; Pin *pin; bool device, pageable; } End;
+typedef struct {
+	uint8_t *bytes;
+	Pin *pin;
+	bool device, pageable;
+} End;
 
 static End device_end(uint64_t p, size_t n, bool to_write) {
 	return (End){.bytes = bytes_at(p, n, to_write), .pin = pin_of_device(p, n), .device = true};
 }
+
 static End host_end(const void *p, size_t n) {
 	Pin *pin = pin_of_host(p, n);
 	if (pin) return (End){.bytes = pin->real + ((uint8_t *)p - pin->host), .pin = pin};
 	return (End){.bytes = (uint8_t *)p, .pageable = true};
 }
+
 /* with unified addressing the pointer says what it is */
 static End any_end(uint64_t p, size_t n, bool to_write) {
-	if (range_of(p, R_MEMORY | R_RESERVED) || pin_of_device(p, 1)) return device_end(p, n, to_write);
+	if (range_of(p, R_MEMORY | R_RESERVED) || pin_of_device(p, 1))
+		return device_end(p, n, to_write);
 	return host_end((void *)p, n);
 }
+
 static void count_copy(End to, End from, size_t n) {
 	bool there = to.device && !to.pin, here = from.device && !from.pin; /* in device memory */
 	count(there ? here ? "bytes DtoD" : "bytes HtoD" : here ? "bytes DtoH" : "bytes HtoH", n);
 }
+
 /* `world` held by stream_lock; let go here */
 static CUresult copy(Stream *s, End to, End from, size_t n, bool block) {
 	if (!to.bytes || !from.bytes) {
 		pthread_mutex_unlock(&world);
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	Op o = {.kind = OP_COPY, .dst = to.bytes, .src = from.bytes, .n = n, .source = from.pin, .target = to.pin};
+	Op o = {.kind = OP_COPY,
+		.dst = to.bytes,
+		.src = from.bytes,
+		.n = n,
+		.source = from.pin,
+		.target = to.pin};
 	if (from.pageable && !(o.stage = malloc(n))) abort();
 	if (from.pageable) memcpy(o.stage, from.bytes, n);
 	count_copy(to, from, n);
@@ -40,38 +54,45 @@ static CUresult copy(Stream *s, End to, End from, size_t n, bool block) {
 	stream_until(s, seq);
 	return settled();
 }
-#define COPY(stream, to, from, n, block) \
-	do { \
-		if (!(n)) return CUDA_SUCCESS; \
-		Stream *s_ = stream_lock(stream); \
-		if (!s_) return CUDA_ERROR_INVALID_HANDLE; \
-		return copy(s_, to, from, n, block); \
+
+#define COPY(stream, to, from, n, block)                                                           \
+	do {                                                                                           \
+		if (!(n)) return CUDA_SUCCESS;                                                             \
+		Stream *s_ = stream_lock(stream);                                                          \
+		if (!s_) return CUDA_ERROR_INVALID_HANDLE;                                                 \
+		return copy(s_, to, from, n, block);                                                       \
 	} while (0)
 
 API CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr d, const void *h, size_t n, CUstream s) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(s, device_end(d, n, true), host_end(h, n), n, false);
 }
+
 API CUresult cuMemcpyDtoHAsync_v2(void *h, CUdeviceptr d, size_t n, CUstream s) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(s, host_end(h, n), device_end(d, n, false), n, false);
 }
+
 API CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream s) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(s, device_end(to, n, true), device_end(from, n, false), n, false);
 }
+
 API CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t n, CUstream s) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(s, any_end(to, n, true), any_end(from, n, false), n, false);
 }
+
 API CUresult cuMemcpyHtoD_v2(CUdeviceptr d, const void *h, size_t n) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(NULL, device_end(d, n, true), host_end(h, n), n, true);
 }
+
 API CUresult cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(NULL, host_end(h, n), device_end(d, n, false), n, true);
 }
+
 /* between device memory it does not wait for the copy, as the driver does not */
 API CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t n) {
 	ENTER(NEEDS_CONTEXT);
@@ -90,10 +111,12 @@ static CUresult set(CUstream stream, CUdeviceptr d, unsigned char v, size_t n) {
 	pthread_mutex_unlock(&world);
 	return to.bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
+
 API CUresult cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, CUstream s) {
 	ENTER(NEEDS_CONTEXT);
 	return set(s, d, v, n);
 }
+
 API CUresult cuMemsetD8_v2(CUdeviceptr d, unsigned char v, size_t n) {
 	ENTER(NEEDS_CONTEXT);
 	return set(NULL, d, v, n);
@@ -114,26 +137,31 @@ static CUresult value_op(CUstream stream, CUdeviceptr d, Op o, size_t size) {
 	pthread_mutex_unlock(&world);
 	return cell.bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
+
 API CUresult cuStreamWriteValue64_v2(CUstream s, CUdeviceptr d, cuuint64_t v, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (flags) return CUDA_ERROR_INVALID_VALUE;
 	return value_op(s, d, (Op){.kind = OP_WRITE64, .value = v}, 8);
 }
+
 API CUresult cuStreamWaitValue64_v2(CUstream s, CUdeviceptr d, cuuint64_t v, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (flags > CU_STREAM_WAIT_VALUE_AND) return CUDA_ERROR_INVALID_VALUE;
 	return value_op(s, d, (Op){.kind = OP_WAIT64, .value = v, .flags = flags}, 8);
 }
+
 API CUresult cuStreamWriteValue32_v2(CUstream s, CUdeviceptr d, cuuint32_t v, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (flags) return CUDA_ERROR_INVALID_VALUE;
 	return value_op(s, d, (Op){.kind = OP_WRITE32, .value = v}, 4);
 }
+
 API CUresult cuStreamWaitValue32_v2(CUstream s, CUdeviceptr d, cuuint32_t v, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (flags > CU_STREAM_WAIT_VALUE_AND) return CUDA_ERROR_INVALID_VALUE;
 	return value_op(s, d, (Op){.kind = OP_WAIT32, .value = v, .flags = flags}, 4);
 }
+
 API CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *argument) {
 	ENTER(NEEDS_CONTEXT);
 	if (!fn) return CUDA_ERROR_INVALID_VALUE;

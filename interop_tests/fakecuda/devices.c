@@ -8,6 +8,7 @@ int device_count, physical[MAX_DEVICES];
 static void uuid_of(int device, char *bytes) {
 	for (int i = 0; i < 16; i++) bytes[i] = (char)(0xC0 + i * 7 + device * 31);
 }
+
 /* "GPU-..." or its beginning, or an index; -1 for none */
 static int device_named(const char *text) {
 	if (strncmp(text, "GPU-", 4)) {
@@ -19,11 +20,13 @@ static int device_named(const char *text) {
 		char uuid[16], name[48] = "GPU-";
 		uuid_of(d, uuid);
 		for (int i = 0, n = 4; i < 16; i++)
-			n += sprintf(name + n, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", (unsigned char)uuid[i]);
+			n += sprintf(name + n, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
+				(unsigned char)uuid[i]);
 		if (!strncmp(name, text, strlen(text))) return d;
 	}
 	return -1;
 }
+
 /* CUDA_VISIBLE_DEVICES ends at the first entry that names no device */
 bool devices_find(void) {
 	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
@@ -34,13 +37,15 @@ bool devices_find(void) {
 	}
 	char list[512], *rest = NULL;
 	snprintf(list, sizeof list, "%s", visible);
-	for (char *t = strtok_r(list, ",", &rest); t && device_count < MAX_DEVICES; t = strtok_r(NULL, ",", &rest)) {
+	for (char *t = strtok_r(list, ",", &rest); t && device_count < MAX_DEVICES;
+		t = strtok_r(NULL, ",", &rest)) {
 		int d = device_named(t);
 		if (d < 0) break;
 		physical[device_count++] = d;
 	}
 	return device_count > 0;
 }
+
 /* this process's ordinal of a physical device, -1 when it does not see it */
 int device_of(int wanted) {
 	for (int d = 0; d < device_count; d++)
@@ -60,18 +65,21 @@ API CUresult cuInit(unsigned flags) {
 	pthread_mutex_unlock(&world);
 	return code;
 }
+
 API CUresult cuDriverGetVersion(int *version) {
 	ENTER(NEEDS_NOTHING);
 	if (!version) return CUDA_ERROR_INVALID_VALUE;
 	*version = 12090;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceGetCount(int *n) {
 	ENTER(NEEDS_INIT);
 	if (!n) return CUDA_ERROR_INVALID_VALUE;
 	*n = device_count;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceGet(CUdevice *device, int ordinal) {
 	ENTER(NEEDS_INIT);
 	if (!device) return CUDA_ERROR_INVALID_VALUE;
@@ -79,6 +87,7 @@ API CUresult cuDeviceGet(CUdevice *device, int ordinal) {
 	*device = ordinal;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceGetName(char *name, int n, CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -86,6 +95,7 @@ API CUresult cuDeviceGetName(char *name, int n, CUdevice d) {
 	snprintf(name, (size_t)n, "fakecuda device %d (no GPU)", physical[d]);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -93,6 +103,7 @@ API CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice d) {
 	uuid_of(physical[d], uuid->bytes);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -100,6 +111,7 @@ API CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice d) {
 	*bytes = config.memory;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceGetPCIBusId(char *text, int n, CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);
@@ -107,6 +119,7 @@ API CUresult cuDeviceGetPCIBusId(char *text, int n, CUdevice d) {
 	snprintf(text, (size_t)n, "0000:%02x:00.0", physical[d] + 1);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuDeviceCanAccessPeer(int *can, CUdevice a, CUdevice b) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(a);
@@ -135,6 +148,7 @@ static int attribute_of(int attribute, CUdevice d) {
 	}
 	return 0;
 }
+
 API CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice d) {
 	ENTER(NEEDS_INIT);
 	CHECK_DEVICE(d);

@@ -24,18 +24,21 @@ static CUevent add(unsigned flags, EventRow *row, bool imported) {
 	atomic_fetch_add(&live_events, 1);
 	return events = e;
 }
+
 /* `world` held */
 static bool known(CUevent e) {
 	for (CUevent k = events; k; k = k->next)
 		if (k == e) return true;
 	return false;
 }
+
 static bool event_lock(CUevent e) {
 	pthread_mutex_lock(&world);
 	if (known(e)) return true;
 	pthread_mutex_unlock(&world);
 	return false;
 }
+
 static bool destroyed(CUevent e, const char *call) {
 	if (!e->imported || atomic_load(&e->row->state) == EVENT_LIVE) return false;
 	undefined("%s on an event whose exporter destroyed it", call);
@@ -45,7 +48,8 @@ static bool destroyed(CUevent e, const char *call) {
 API CUresult cuEventCreate(CUevent *e, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	const bool shared = flags & CU_EVENT_INTERPROCESS;
-	if (!e || flags > 7 || (shared && !(flags & CU_EVENT_DISABLE_TIMING))) return CUDA_ERROR_INVALID_VALUE;
+	if (!e || flags > 7 || (shared && !(flags & CU_EVENT_DISABLE_TIMING)))
+		return CUDA_ERROR_INVALID_VALUE;
 	EventRow *row = shared ? event_new() : NULL;
 	if (shared && !row) return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&world);
@@ -53,6 +57,7 @@ API CUresult cuEventCreate(CUevent *e, unsigned flags) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuEventRecord(CUevent e, CUstream stream) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = stream_lock(stream);
@@ -65,6 +70,7 @@ API CUresult cuEventRecord(CUevent e, CUstream stream) {
 	pthread_mutex_unlock(&world);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
+
 API CUresult cuStreamWaitEvent(CUstream stream, CUevent e, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
@@ -73,13 +79,17 @@ API CUresult cuStreamWaitEvent(CUstream stream, CUevent e, unsigned flags) {
 	bool ok = known(e) && !destroyed(e, __func__);
 	uint64_t n = ok ? atomic_load(&e->row->recorded) : 0;
 	if (n) {
-		Op o = {.kind = OP_WAIT_EVENT, .event = e->row, .token = atomic_load(&e->row->token), .value = n};
+		Op o = {.kind = OP_WAIT_EVENT,
+			.event = e->row,
+			.token = atomic_load(&e->row->token),
+			.value = n};
 		if (e->last.stream != s) o.after = e->last;
 		stream_put(s, o);
 	}
 	pthread_mutex_unlock(&world);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
+
 API CUresult cuEventQuery(CUevent e) {
 	ENTER(NEEDS_CONTEXT);
 	if (!event_lock(e)) return CUDA_ERROR_INVALID_HANDLE;
@@ -88,6 +98,7 @@ API CUresult cuEventQuery(CUevent e) {
 	pthread_mutex_unlock(&world);
 	return done ? settled() : CUDA_ERROR_NOT_READY;
 }
+
 API CUresult cuEventSynchronize(CUevent e) {
 	ENTER(NEEDS_CONTEXT);
 	if (!event_lock(e)) return CUDA_ERROR_INVALID_HANDLE;
@@ -105,6 +116,7 @@ API CUresult cuEventSynchronize(CUevent e) {
 	}
 	return settled();
 }
+
 /* returns at once; its memory stays, since work may still name it */
 API CUresult cuEventDestroy_v2(CUevent e) {
 	ENTER(NEEDS_CONTEXT);
@@ -120,15 +132,21 @@ API CUresult cuEventDestroy_v2(CUevent e) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuIpcGetEventHandle(CUipcEventHandle *h, CUevent e) {
 	ENTER(NEEDS_CONTEXT);
 	if (!h) return CUDA_ERROR_INVALID_VALUE;
 	if (!event_lock(e)) return CUDA_ERROR_INVALID_HANDLE;
 	bool ok = e->flags & CU_EVENT_INTERPROCESS && !e->imported;
-	if (ok) handle_write(h, (Handle){.row = event_index(e->row), .token = atomic_load(&e->row->token), .kind = HANDLE_EVENT});
+	if (ok)
+		handle_write(h,
+			(Handle){.row = event_index(e->row),
+				.token = atomic_load(&e->row->token),
+				.kind = HANDLE_EVENT});
 	pthread_mutex_unlock(&world);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
+
 API CUresult cuIpcOpenEventHandle(CUevent *e, CUipcEventHandle bytes) {
 	ENTER(NEEDS_CONTEXT);
 	Handle h;

@@ -32,10 +32,13 @@ typedef struct {
 	uint64_t seed, memory;
 	int64_t stuck_us;
 	bool sticky, abort, leaks, host_pointers, check, no_peer;
+
 	enum { ORDER_SOON, ORDER_LATE, ORDER_MIXED } order;
+
 	char dir[200];
 	bool own_dir; /* FAKECUDA_DIR was given */
 } Config;
+
 extern Config config;
 void configure(void);
 int attribute_override(int attribute, int value);
@@ -47,36 +50,50 @@ void undefined(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* calls.c: what happens at every entry point */
 enum { NEEDS_NOTHING, NEEDS_INIT, NEEDS_CONTEXT };
-typedef struct { char name[40]; _Atomic uint64_t value; } Counter;
-extern _Atomic int poisoned;    /* the sticky error of this process, 0 while its device lives */
+
+typedef struct {
+	char name[40];
+	_Atomic uint64_t value;
+} Counter;
+
+extern _Atomic int poisoned; /* the sticky error of this process, 0 while its device lives */
 extern _Atomic bool initialised, forked; /* forked: this is a child that cannot use it */
 extern _Thread_local bool in_host_function;
 CUresult enter(_Atomic(Counter *) *site, const char *symbol, int needs);
 void count(const char *figure, uint64_t n);
-#define ENTER(needs) \
-	do { \
-		static _Atomic(Counter *) site; \
-		CUresult code_ = enter(&site, __func__, needs); \
-		if (code_) return code_; \
+#define ENTER(needs)                                                                               \
+	do {                                                                                           \
+		static _Atomic(Counter *) site;                                                            \
+		CUresult code_ = enter(&site, __func__, needs);                                            \
+		if (code_) return code_;                                                                   \
 	} while (0)
 
 /* devices.c */
-extern int device_count;           /* visible ones */
+extern int device_count;          /* visible ones */
 extern int physical[MAX_DEVICES]; /* of a visible one */
-#define CHECK_DEVICE(d) \
+#define CHECK_DEVICE(d)                                                                            \
 	if ((d) < 0 || (d) >= device_count) return CUDA_ERROR_INVALID_DEVICE
 bool devices_find(void);
 int device_of(int physical_device);
 
 /* contexts.c: one primary context per device */
-struct CUctx_st { int device, references; Stream *legacy; };
+struct CUctx_st {
+	int device, references;
+	Stream *legacy;
+};
 extern struct CUctx_st contexts[MAX_DEVICES];
 extern pthread_mutex_t world;
 CUcontext current(void);
 
 /* shared.c: the registry of all processes; indices and tokens name rows of it */
-typedef struct { _Atomic uint32_t state; int32_t owner; _Atomic uint64_t token, recorded, done; } EventRow;
+typedef struct {
+	_Atomic uint32_t state;
+	int32_t owner;
+	_Atomic uint64_t token, recorded, done;
+} EventRow;
+
 enum { EVENT_FREE, EVENT_LIVE, EVENT_DESTROYED };
+
 CUresult shared_open(void);
 void shared_close(void);
 void shared_lock(void);
@@ -93,9 +110,11 @@ EventRow *event_at(int index, uint64_t token);
 
 /* space.c: device addresses */
 enum { R_ALLOCATED = 1, R_IMPORTED = 2, R_RESERVED = 4, R_MAPPED = 8 };
+
 #define R_MEMORY (R_ALLOCATED | R_IMPORTED | R_MAPPED)
 typedef struct Block Block;
 typedef struct Physical Physical;
+
 typedef struct Range {
 	int kind, device, references, row;
 	uint64_t base, size, token;
@@ -105,6 +124,7 @@ typedef struct Range {
 	Physical *physical;
 	struct Range *next;
 } Range;
+
 extern Range *ranges;
 uint64_t reserve(uint64_t size);
 void unreserve(uint64_t base, uint64_t size);
@@ -122,13 +142,29 @@ typedef struct Pin {
 	_Atomic uint64_t writes, pending; /* by the device: ever queued, not done yet */
 	struct Pin *next;
 } Pin;
+
 extern Pin *pins;
 Pin *pin_of_host(const void *p, size_t n);
 Pin *pin_of_device(uint64_t address, size_t n);
 
 /* stream.c, op.c: work */
-enum { OP_COPY = 1, OP_SET, OP_RECORD, OP_WAIT_EVENT, OP_WRITE64, OP_WAIT64, OP_WRITE32, OP_WAIT32, OP_HOST };
-typedef struct { Stream *stream; uint64_t seq; } Point; /* on a stream: all up to seq */
+enum {
+	OP_COPY = 1,
+	OP_SET,
+	OP_RECORD,
+	OP_WAIT_EVENT,
+	OP_WRITE64,
+	OP_WAIT64,
+	OP_WRITE32,
+	OP_WAIT32,
+	OP_HOST
+};
+
+typedef struct {
+	Stream *stream;
+	uint64_t seq;
+} Point; /* on a stream: all up to seq */
+
 typedef struct Op {
 	int kind;
 	uint8_t *dst;
@@ -151,6 +187,7 @@ typedef struct Op {
 	uint64_t sum, writes; /* of source when the operation was queued */
 	struct Op *next;
 } Op;
+
 struct CUstream_st {
 	CUcontext context;
 	unsigned flags;
@@ -164,6 +201,7 @@ struct CUstream_st {
 	uint64_t random;
 	Stream *next;
 };
+
 extern Stream *streams;
 Stream *stream_lock(CUstream handle); /* with `world` held, or NULL without */
 uint64_t stream_put(Stream *s, Op op);

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 static uint64_t sum_of(const Handle *h) {
-	return (h->magic ^ (uint64_t)h->pid * 31 ^ (uint64_t)h->row * 131 ^ h->token * 7 ^ h->size ^ (uint64_t)h->device * 17 ^ (uint64_t)h->kind) *
-	       0x9E3779B97F4A7C15ull;
+	return (h->magic ^ (uint64_t)h->pid * 31 ^ (uint64_t)h->row * 131 ^ h->token * 7 ^ h->size ^
+			   (uint64_t)h->device * 17 ^ (uint64_t)h->kind) *
+		0x9E3779B97F4A7C15ull;
 }
+
 void handle_write(void *bytes, Handle h) {
 	h.magic = HANDLE_MAGIC;
 	h.pid = getpid();
@@ -15,6 +17,7 @@ void handle_write(void *bytes, Handle h) {
 	memset(bytes, 0, sizeof(CUipcMemHandle));
 	memcpy(bytes, &h, sizeof h);
 }
+
 bool handle_read(Handle *h, const void *bytes, int kind) {
 	memcpy(h, bytes, sizeof *h);
 	return h->magic == HANDLE_MAGIC && h->sum == sum_of(h) && h->kind == kind;
@@ -29,7 +32,11 @@ API CUresult cuIpcGetMemHandle(CUipcMemHandle *h, CUdeviceptr p) {
 	Range *r = range_of(p, R_ALLOCATED);
 	if (r) {
 		r->exported = true;
-		handle_write(h, (Handle){.row = r->row, .token = r->token, .device = physical[r->device], .kind = HANDLE_MEMORY});
+		handle_write(h,
+			(Handle){.row = r->row,
+				.token = r->token,
+				.device = physical[r->device],
+				.kind = HANDLE_MEMORY});
 	}
 	pthread_mutex_unlock(&world);
 	return r ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -38,7 +45,9 @@ API CUresult cuIpcGetMemHandle(CUipcMemHandle *h, CUdeviceptr p) {
 static CUresult import(CUdeviceptr *p, const Handle *h) {
 	CUdevice device = current()->device;
 	for (Range *r = ranges; r; r = r->next) {
-		if (r->kind != R_IMPORTED || r->row != h->row || r->token != h->token || r->device != device) continue;
+		if (r->kind != R_IMPORTED || r->row != h->row || r->token != h->token ||
+			r->device != device)
+			continue;
 		r->references++;
 		*p = r->base;
 		return CUDA_SUCCESS;
@@ -55,27 +64,39 @@ static CUresult import(CUdeviceptr *p, const Handle *h) {
 		memory_let_go(h->row, h->token);
 		return CUDA_ERROR_MAP_FAILED;
 	}
-	range_add((Range){.kind = R_IMPORTED, .device = device, .row = h->row, .token = h->token, .base = base, .size = size,
-	                  .real = real, .readable = true, .writable = true});
+	range_add((Range){.kind = R_IMPORTED,
+		.device = device,
+		.row = h->row,
+		.token = h->token,
+		.base = base,
+		.size = size,
+		.real = real,
+		.readable = true,
+		.writable = true});
 	*p = base;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *p, CUipcMemHandle bytes, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	Handle h;
-	if (!p || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS || !handle_read(&h, &bytes, HANDLE_MEMORY)) return CUDA_ERROR_INVALID_VALUE;
+	if (!p || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS ||
+		!handle_read(&h, &bytes, HANDLE_MEMORY))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (h.pid == getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* the exporter itself */
 	pthread_mutex_lock(&world);
 	CUresult code = import(p, &h);
 	pthread_mutex_unlock(&world);
 	return code;
 }
+
 /* in the contexts of two devices */
 static bool held_twice(const Range *r) {
 	for (Range *q = ranges; q; q = q->next)
 		if (q != r && q->kind == R_IMPORTED && q->token == r->token) return true;
 	return false;
 }
+
 API CUresult cuIpcCloseMemHandle(CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	pthread_mutex_lock(&world);

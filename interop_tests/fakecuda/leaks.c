@@ -3,7 +3,8 @@
 
 /* for tests in the same process: how much is open; said in one line when something is */
 API int fakecuda_leaks(void) {
-	int allocated = 0, imported = 0, mapped = 0, running = 0, pinned = 0, events = atomic_load(&live_events);
+	int allocated = 0, imported = 0, mapped = 0, running = 0, pinned = 0,
+		events = atomic_load(&live_events);
 	if (!atomic_load(&initialised)) return 0;
 	pthread_mutex_lock(&world);
 	for (Range *r = ranges; r; r = r->next) {
@@ -16,9 +17,11 @@ API int fakecuda_leaks(void) {
 	pthread_mutex_unlock(&world);
 	int all = allocated + imported + mapped + running + events + pinned;
 	if (all)
-		say("LEAK: allocations %d imports %d vmm %d streams %d events %d pinned %d", allocated, imported, mapped, running, events, pinned);
+		say("LEAK: allocations %d imports %d vmm %d streams %d events %d pinned %d", allocated,
+			imported, mapped, running, events, pinned);
 	return all;
 }
+
 __attribute__((destructor)) static void leave(void) {
 	if (!atomic_load(&initialised) || atomic_load(&forked)) return;
 	if (config.leaks) fakecuda_leaks();

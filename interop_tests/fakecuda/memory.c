@@ -16,6 +16,7 @@ struct Block {
 	bool taken[UNITS]; /* by small allocations */
 	Block *next;
 };
+
 static Block *blocks;
 
 static Block *block_new(int device, uint64_t size, bool whole) {
@@ -31,9 +32,17 @@ static Block *block_new(int device, uint64_t size, bool whole) {
 		return NULL;
 	}
 	memset(real, FRESH, size);
-	*b = (Block){.device = device, .row = row, .token = token, .base = base, .size = size, .real = real, .whole = whole, .next = blocks};
+	*b = (Block){.device = device,
+		.row = row,
+		.token = token,
+		.base = base,
+		.size = size,
+		.real = real,
+		.whole = whole,
+		.next = blocks};
 	return blocks = b;
 }
+
 static void block_free(Block *b) {
 	Block **at = &blocks;
 	while (*at != b) at = &(*at)->next;
@@ -43,6 +52,7 @@ static void block_free(Block *b) {
 	memory_let_go(b->row, b->token);
 	free(b);
 }
+
 /* first fit; UNITS when there is no room */
 static size_t room_in(const Block *b, size_t units) {
 	for (size_t i = 0, free = 0; i < UNITS; i++) {
@@ -51,11 +61,21 @@ static size_t room_in(const Block *b, size_t units) {
 	}
 	return UNITS;
 }
+
 static Range *piece_of(Block *b, uint64_t offset, size_t n) {
 	b->pieces++;
-	return range_add((Range){.kind = R_ALLOCATED, .device = b->device, .row = b->row, .token = b->token, .base = b->base + offset,
-	                         .size = n, .real = b->real + offset, .readable = true, .writable = true, .block = b});
+	return range_add((Range){.kind = R_ALLOCATED,
+		.device = b->device,
+		.row = b->row,
+		.token = b->token,
+		.base = b->base + offset,
+		.size = n,
+		.real = b->real + offset,
+		.readable = true,
+		.writable = true,
+		.block = b});
 }
+
 static Range *allocate(int device, size_t n) {
 	if (n >= BLOCK_SIZE) {
 		Block *b = block_new(device, (n + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE, true);
@@ -83,6 +103,7 @@ API CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
 	pthread_mutex_unlock(&world);
 	return r ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
+
 API CUresult cuMemFree_v2(CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	if (!p) return CUDA_SUCCESS;
@@ -96,7 +117,8 @@ API CUresult cuMemFree_v2(CUdeviceptr p) {
 	}
 	Block *b = r->block;
 	int importers = r->exported ? memory_others(b->row) : 0;
-	if (importers) undefined("cuMemFree of an exported allocation with %d import(s) still open", importers);
+	if (importers)
+		undefined("cuMemFree of an exported allocation with %d import(s) still open", importers);
 	size_t units = (r->size + UNIT - 1) / UNIT;
 	memset(r->real, FREED, b->whole ? b->size : units * UNIT);
 	if (!b->whole) memset(b->taken + (r->base - b->base) / UNIT, false, units);
@@ -105,6 +127,7 @@ API CUresult cuMemFree_v2(CUdeviceptr p) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
 	ENTER(NEEDS_CONTEXT);
 	if (!free || !total) return CUDA_ERROR_INVALID_VALUE;
@@ -113,6 +136,7 @@ API CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
 	*free = used > config.memory ? 0 : config.memory - used;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	pthread_mutex_lock(&world);
@@ -131,7 +155,9 @@ static CUresult range_attribute(void *out, int attribute, uint64_t p, const Rang
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID: *(uint64_t *)out = r->token ^ r->base; break;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED: *(int *)out = 0; break;
 	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *(int *)out = r->device; break;
-	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE: *(int *)out = r->kind == R_ALLOCATED; break;
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		*(int *)out = r->kind == R_ALLOCATED;
+		break;
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: *(uint64_t *)out = r->base; break;
 	case CU_POINTER_ATTRIBUTE_RANGE_SIZE: *(size_t *)out = r->size; break;
 	case CU_POINTER_ATTRIBUTE_MAPPED: *(int *)out = 1; break;
@@ -140,6 +166,7 @@ static CUresult range_attribute(void *out, int attribute, uint64_t p, const Rang
 	}
 	return CUDA_SUCCESS;
 }
+
 static CUresult pin_attribute(void *out, int attribute, uint64_t p, const Pin *pin) {
 	bool as_device = p - pin->device < pin->n;
 	uint64_t offset = p - (as_device ? pin->device : (uint64_t)pin->host);
@@ -163,6 +190,7 @@ static CUresult pin_attribute(void *out, int attribute, uint64_t p, const Pin *p
 	}
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuPointerGetAttribute(void *out, CUpointer_attribute attribute, CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	if (!out) return CUDA_ERROR_INVALID_VALUE;
@@ -171,12 +199,16 @@ API CUresult cuPointerGetAttribute(void *out, CUpointer_attribute attribute, CUd
 	Range *r = range_of(p, R_MEMORY);
 	Pin *pin = r ? NULL : pin_of_device(p, 1);
 	if (!r && !pin) pin = pin_of_host((void *)p, 1);
-	if (r) code = range_attribute(out, (int)attribute, p, r);
-	else if (pin) code = pin_attribute(out, (int)attribute, p, pin);
+	if (r)
+		code = range_attribute(out, (int)attribute, p, r);
+	else if (pin)
+		code = pin_attribute(out, (int)attribute, p, pin);
 	pthread_mutex_unlock(&world);
 	return code;
 }
-API CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr p) {
+
+API CUresult cuPointerSetAttribute(
+	const void *value, CUpointer_attribute attribute, CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	pthread_mutex_lock(&world);
 	bool ok = value && attribute == CU_POINTER_ATTRIBUTE_SYNC_MEMOPS && range_of(p, R_MEMORY);

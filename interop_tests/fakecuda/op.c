@@ -4,7 +4,11 @@
 #define PIECES 8
 
 /* until, but not past the device's death; says so once when it takes long */
-typedef struct { int64_t since; bool told; } Patience;
+typedef struct {
+	int64_t since;
+	bool told;
+} Patience;
+
 static void poll(Patience *p, const char *what) {
 	nap(20);
 	if (!p->since) p->since = now_us();
@@ -34,32 +38,41 @@ static void copy(Stream *s, const Op *o) {
 		nap((long)(next_random(&s->random) % ((uint64_t)config.delay_us / 4 + 1)));
 	}
 }
+
 static void record(const Op *o) {
 	uint64_t v = atomic_load(&o->event->done);
-	while (v < o->value && !atomic_compare_exchange_weak(&o->event->done, &v, o->value)) {}
+	while (v < o->value && !atomic_compare_exchange_weak(&o->event->done, &v, o->value)) {
+	}
 }
+
 static void wait_event(const Op *o) {
 	Patience p = {0};
 	while (!atomic_load(&poisoned) && atomic_load(&o->event->done) < o->value) {
-		if (atomic_load(&o->event->state) == EVENT_DESTROYED || atomic_load(&o->event->token) != o->token) {
+		if (atomic_load(&o->event->state) == EVENT_DESTROYED ||
+			atomic_load(&o->event->token) != o->token) {
 			undefined("waiting on an event whose exporter destroyed it");
 			return;
 		}
 		poll(&p, "an event");
 	}
 }
+
 static bool reached(uint64_t v, const Op *o) {
 	const bool narrow = o->kind == OP_WAIT32;
 	switch (o->flags) {
-	case CU_STREAM_WAIT_VALUE_GEQ: return narrow ? (int32_t)((uint32_t)v - (uint32_t)o->value) >= 0 : (int64_t)(v - o->value) >= 0;
+	case CU_STREAM_WAIT_VALUE_GEQ:
+		return narrow ? (int32_t)((uint32_t)v - (uint32_t)o->value) >= 0
+					  : (int64_t)(v - o->value) >= 0;
 	case CU_STREAM_WAIT_VALUE_EQ: return v == o->value;
 	}
 	return v & o->value;
 }
+
 static void wait_value(const Op *o) {
 	Patience p = {0};
 	while (!atomic_load(&poisoned)) {
-		uint64_t v = o->kind == OP_WAIT32 ? atomic_load((_Atomic uint32_t *)o->dst) : atomic_load((_Atomic uint64_t *)o->dst);
+		uint64_t v = o->kind == OP_WAIT32 ? atomic_load((_Atomic uint32_t *)o->dst)
+										  : atomic_load((_Atomic uint64_t *)o->dst);
 		if (reached(v, o)) return;
 		poll(&p, o->kind == OP_WAIT32 ? "a 32-bit value" : "a 64-bit value");
 	}

@@ -13,19 +13,26 @@ Pin *pins;
 
 Pin *pin_of_host(const void *p, size_t n) {
 	for (Pin *q = pins; q; q = q->next)
-		if ((uint8_t *)p >= q->host && (uint8_t *)p < q->host + q->n && n <= (size_t)(q->host + q->n - (uint8_t *)p)) return q;
+		if ((uint8_t *)p >= q->host && (uint8_t *)p < q->host + q->n &&
+			n <= (size_t)(q->host + q->n - (uint8_t *)p))
+			return q;
 	return NULL;
 }
+
 Pin *pin_of_device(uint64_t address, size_t n) {
 	for (Pin *q = pins; q; q = q->next)
-		if (q->mapped && address >= q->device && address - q->device < q->n && n <= q->n - (address - q->device)) return q;
+		if (q->mapped && address >= q->device && address - q->device < q->n &&
+			n <= q->n - (address - q->device))
+			return q;
 	return NULL;
 }
+
 static bool overlaps(const uint8_t *p, size_t n) {
 	for (Pin *q = pins; q; q = q->next)
 		if (p < q->host + q->n && q->host < p + n) return true;
 	return false;
 }
+
 static void add(Pin p) {
 	Pin *q = malloc(sizeof *q);
 	if (!q) abort();
@@ -40,11 +47,17 @@ API CUresult cuMemHostAlloc(void **p, size_t n, unsigned flags) {
 	uint8_t *host = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (host == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&world);
-	add((Pin){.host = host, .real = host, .device = (uint64_t)host, .n = n, .owned = true, .mapped = true});
+	add((Pin){.host = host,
+		.real = host,
+		.device = (uint64_t)host,
+		.n = n,
+		.owned = true,
+		.mapped = true});
 	pthread_mutex_unlock(&world);
 	*p = host;
 	return CUDA_SUCCESS;
 }
+
 static CUresult unpin(void *p, bool owned, CUresult absent) {
 	drain();
 	pthread_mutex_lock(&world);
@@ -53,14 +66,17 @@ static CUresult unpin(void *p, bool owned, CUresult absent) {
 	if ((q = *at)) {
 		*at = q->next;
 		const size_t within = q->device % (size_t)getpagesize();
-		if (owned) munmap(q->host, q->n);
-		else if (q->mapped && q->device != (uint64_t)q->host) unreserve(q->device - within, q->n + within);
+		if (owned)
+			munmap(q->host, q->n);
+		else if (q->mapped && q->device != (uint64_t)q->host)
+			unreserve(q->device - within, q->n + within);
 		if (!owned && q->real != q->host) munmap(q->real - within, q->n + within);
 		free(q);
 	}
 	pthread_mutex_unlock(&world);
 	return q ? settled() : absent;
 }
+
 API CUresult cuMemFreeHost(void *p) {
 	ENTER(NEEDS_CONTEXT);
 	return unpin(p, true, CUDA_ERROR_INVALID_VALUE);
@@ -83,15 +99,23 @@ static bool mapping_of(const uint8_t *p, size_t n, bool *writable, bool *shared)
 	if (maps) fclose(maps);
 	return at >= end;
 }
+
 static CUresult pin(uint8_t *p, size_t n, unsigned flags) {
 	bool writable, shared, read_only = flags & CU_MEMHOSTREGISTER_READ_ONLY;
 	if (overlaps(p, n)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-	if (!mapping_of(p, n, &writable, &shared) || (!writable && !read_only)) return CUDA_ERROR_INVALID_VALUE;
+	if (!mapping_of(p, n, &writable, &shared) || (!writable && !read_only))
+		return CUDA_ERROR_INVALID_VALUE;
 	const size_t within = (uint64_t)p % (size_t)getpagesize(), all = n + within;
-	uint8_t *real = shared ? mremap(p - within, 0, all, MREMAP_MAYMOVE) : MAP_FAILED; /* size 0: a second mapping */
-	Pin q = {.host = p, .real = real == MAP_FAILED ? p : real + within, .n = n, .shared = shared, .read_only = read_only};
+	uint8_t *real = shared ? mremap(p - within, 0, all, MREMAP_MAYMOVE)
+						   : MAP_FAILED; /* size 0: a second mapping */
+	Pin q = {.host = p,
+		.real = real == MAP_FAILED ? p : real + within,
+		.n = n,
+		.shared = shared,
+		.read_only = read_only};
 	q.mapped = config.host_pointers || flags & CU_MEMHOSTREGISTER_DEVICEMAP;
-	if (config.host_pointers) q.device = (uint64_t)p;
+	if (config.host_pointers)
+		q.device = (uint64_t)p;
 	else if (q.mapped) {
 		uint64_t base = reserve(all);
 		if (!base) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -100,6 +124,7 @@ static CUresult pin(uint8_t *p, size_t n, unsigned flags) {
 	add(q);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuMemHostRegister_v2(void *p, size_t n, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (!p || !n || flags > 15) return CUDA_ERROR_INVALID_VALUE;
@@ -108,10 +133,12 @@ API CUresult cuMemHostRegister_v2(void *p, size_t n, unsigned flags) {
 	pthread_mutex_unlock(&world);
 	return code;
 }
+
 API CUresult cuMemHostUnregister(void *p) {
 	ENTER(NEEDS_CONTEXT);
 	return unpin(p, false, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 }
+
 API CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *p, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (!device || flags) return CUDA_ERROR_INVALID_VALUE;

@@ -10,9 +10,18 @@
 #define MAX_EVENTS 4096
 #define NOBODY (-1)
 
-typedef struct { int32_t pid; uint64_t born; } ProcessRow;
+typedef struct {
+	int32_t pid;
+	uint64_t born;
+} ProcessRow;
+
 /* token 0: free. The owner made it; when it frees it or dies the memory stays for the other holders. */
-typedef struct { uint64_t token, size; int32_t device, owner; uint64_t holders[MAX_PROCESSES / 64]; } MemoryRow;
+typedef struct {
+	uint64_t token, size;
+	int32_t device, owner;
+	uint64_t holders[MAX_PROCESSES / 64];
+} MemoryRow;
+
 typedef struct {
 	uint64_t magic, next_token;
 	pthread_mutex_t lock; /* robust: its holder may be killed */

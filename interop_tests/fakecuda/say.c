@@ -21,12 +21,14 @@ static void line(const char *mark, const char *format, va_list v) {
 	(void)written;
 	if (log) close(fd);
 }
+
 void say(const char *format, ...) {
 	va_list v;
 	va_start(v, format);
 	line("", format, v);
 	va_end(v);
 }
+
 /* the program did what the real driver leaves undefined */
 void undefined(const char *format, ...) {
 	va_list v;
@@ -42,10 +44,12 @@ int64_t now_us(void) {
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
+
 void nap(long us) {
 	struct timespec t = {us / 1000000, us % 1000000 * 1000};
 	nanosleep(&t, NULL);
 }
+
 uint64_t next_random(uint64_t *state) { /* xorshift */
 	*state ^= *state << 13;
 	*state ^= *state >> 7;

@@ -36,28 +36,36 @@ static uint64_t born(int pid) {
 	for (int field = 3; p && field < 22; field++) p = strchr(p + 1, ' ');
 	return p ? strtoull(p, NULL, 10) : 0;
 }
+
 static bool lives(const ProcessRow *p) { return p->born && born(p->pid) == p->born; }
 
 void shared_lock(void) {
 	if (pthread_mutex_lock(&reg->lock) == EOWNERDEAD) pthread_mutex_consistent(&reg->lock);
 }
+
 void shared_unlock(void) { pthread_mutex_unlock(&reg->lock); }
 
 static void memory_path(char *path, size_t n, int row, uint64_t token) {
 	snprintf(path, n, "%s/mem-%d-%llx", config.dir, row, (unsigned long long)token);
 }
-static bool held(const MemoryRow *m, int process) { return m->holders[process / 64] >> process % 64 & 1; }
+
+static bool held(const MemoryRow *m, int process) {
+	return m->holders[process / 64] >> process % 64 & 1;
+}
+
 static bool held_by_any(const MemoryRow *m) {
 	for (size_t i = 0; i < sizeof m->holders / sizeof *m->holders; i++)
 		if (m->holders[i]) return true;
 	return false;
 }
+
 static void unname(int row) {
 	char path[256];
 	memory_path(path, sizeof path, row, reg->memory[row].token);
 	unlink(path);
 	reg->memory[row].owner = NOBODY;
 }
+
 /* The process lets go; an owner takes the name with it, so that nobody opens it again. The bit goes last:
  * who is killed before that is buried by another, who does it all once more. */
 static void forget(int row, int process) {
@@ -68,13 +76,16 @@ static void forget(int row, int process) {
 	m->holders[process / 64] &= ~(1ull << process % 64);
 	if (!held_by_any(m)) memset(m, 0, sizeof *m);
 }
+
 static void bury(int process) {
 	for (int i = 0; i < MAX_MEMORY; i++)
 		if (reg->memory[i].token) forget(i, process);
 	for (int i = 0; i < MAX_EVENTS; i++)
-		if (reg->events[i].state && reg->events[i].owner == process) atomic_store(&reg->events[i].state, EVENT_FREE);
+		if (reg->events[i].state && reg->events[i].owner == process)
+			atomic_store(&reg->events[i].state, EVENT_FREE);
 	memset(&reg->processes[process], 0, sizeof reg->processes[process]);
 }
+
 static void bury_the_dead(void) {
 	bool somebody = false;
 	for (int i = 0; i < MAX_PROCESSES; i++) {
@@ -99,11 +110,13 @@ static void lock_init(pthread_mutex_t *m) {
 	pthread_mutex_init(m, &a);
 	pthread_mutexattr_destroy(&a);
 }
+
 static bool deserted(void) {
 	for (int i = 0; i < MAX_PROCESSES; i++)
 		if (lives(&reg->processes[i])) return false;
 	return true;
 }
+
 /* the file, locked and not removed meanwhile by the last one to leave */
 static int open_registry(char *path, size_t n) {
 	snprintf(path, n, "%s/registry", config.dir);
@@ -117,16 +130,18 @@ static int open_registry(char *path, size_t n) {
 		close(fd);
 	}
 }
+
 static void close_registry(int fd) {
 	flock(fd, LOCK_UN); /* the mapping keeps the file open, and it the lock */
 	close(fd);
 }
+
 CUresult shared_open(void) {
 	char path[256];
 	int fd = open_registry(path, sizeof path);
 	if (fd < 0) return CUDA_ERROR_OPERATING_SYSTEM;
 	bool ok = !ftruncate(fd, sizeof *reg) &&
-	          (reg = mmap(NULL, sizeof *reg, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED;
+		(reg = mmap(NULL, sizeof *reg, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED;
 	if (ok) {
 		if (reg->magic != REGISTRY_MAGIC || deserted()) {
 			for (int i = 0; reg->magic == REGISTRY_MAGIC && i < MAX_PROCESSES; i++) bury(i);
@@ -138,7 +153,8 @@ CUresult shared_open(void) {
 		}
 		shared_lock();
 		bury_the_dead();
-		for (me = 0; me < MAX_PROCESSES && reg->processes[me].pid; me++) {}
+		for (me = 0; me < MAX_PROCESSES && reg->processes[me].pid; me++) {
+		}
 		ok = me < MAX_PROCESSES;
 		if (ok) reg->processes[me] = (ProcessRow){.pid = getpid(), .born = born(getpid())};
 		shared_unlock();
@@ -146,6 +162,7 @@ CUresult shared_open(void) {
 	close_registry(fd);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_OPERATING_SYSTEM;
 }
+
 /* at exit: what is mine goes; the last one removes the registry */
 void shared_close(void) {
 	char path[256];
@@ -169,6 +186,7 @@ static uint64_t used_locked(int device) {
 		if (reg->memory[i].token && reg->memory[i].device == device) sum += reg->memory[i].size;
 	return sum;
 }
+
 uint64_t memory_used(int device) {
 	shared_lock();
 	bury_the_dead();
@@ -176,26 +194,31 @@ uint64_t memory_used(int device) {
 	shared_unlock();
 	return used;
 }
+
 static uint64_t fresh_token(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return ++reg->next_token ^ (uint64_t)t.tv_nsec << 32;
 }
+
 int memory_new(int device, uint64_t size, uint64_t *token) {
 	int row = -1;
 	shared_lock();
 	bury_the_dead();
 	if (used_locked(device) + size <= config.memory)
-		for (row = 0; row < MAX_MEMORY && reg->memory[row].token; row++) {}
+		for (row = 0; row < MAX_MEMORY && reg->memory[row].token; row++) {
+		}
 	if (row == MAX_MEMORY) row = -1;
 	if (row >= 0) {
 		MemoryRow *m = &reg->memory[row];
-		*m = (MemoryRow){.token = *token = fresh_token(), .size = size, .device = device, .owner = me};
+		*m = (MemoryRow){
+			.token = *token = fresh_token(), .size = size, .device = device, .owner = me};
 		m->holders[me / 64] |= 1ull << me % 64;
 	}
 	shared_unlock();
 	return row;
 }
+
 /* One more process holds it. Memory whose owner freed it or died can no longer be opened, but for an
  * orphan: what a file descriptor names. */
 CUresult memory_hold(int row, uint64_t token, bool orphan, uint64_t *size) {
@@ -212,11 +235,13 @@ CUresult memory_hold(int row, uint64_t token, bool orphan, uint64_t *size) {
 	shared_unlock();
 	return code;
 }
+
 void memory_let_go(int row, uint64_t token) {
 	shared_lock();
 	if (reg->memory[row].token == token) forget(row, me);
 	shared_unlock();
 }
+
 /* how many living processes hold it beside this one */
 int memory_others(int row) {
 	int n = 0;
@@ -226,13 +251,16 @@ int memory_others(int row) {
 	shared_unlock();
 	return n;
 }
+
 uint8_t *memory_map(int row, uint64_t token, uint64_t size, bool create) {
 	char path[256];
 	memory_path(path, sizeof path, row, token);
 	int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600);
 	if (fd < 0) return NULL;
 	uint8_t *p = MAP_FAILED;
-	if (!create || !posix_fallocate(fd, 0, (off_t)size)) /* a full file system is an error here, not a signal later */
+	if (!create ||
+		!posix_fallocate(
+			fd, 0, (off_t)size)) /* a full file system is an error here, not a signal later */
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	return p == MAP_FAILED ? NULL : p;
@@ -256,7 +284,9 @@ EventRow *event_new(void) {
 	shared_unlock();
 	return e;
 }
+
 int event_index(const EventRow *row) { return (int)(row - reg->events); }
+
 EventRow *event_at(int index, uint64_t token) {
 	if (index < 0 || index >= MAX_EVENTS) return NULL;
 	shared_lock();

@@ -15,25 +15,32 @@ static Stream *graveyard; /* points on a stream outlive it */
 static bool may_run(const Stream *s, const Op *o) {
 	return !s->late || o->seq <= s->due || now_us() >= o->deadline || atomic_load(&poisoned);
 }
+
 static void wait_until(Stream *s, int64_t us) {
 	struct timespec t = {us / 1000000, us % 1000000 * 1000};
 	pthread_cond_timedwait(&s->changed, &s->m, &t);
 }
+
 static Op *next_op(Stream *s) {
 	pthread_mutex_lock(&s->m);
 	for (;;) {
 		if (!s->head && s->closing) break;
-		if (!s->head) pthread_cond_wait(&s->changed, &s->m);
-		else if (may_run(s, s->head)) break;
-		else wait_until(s, s->head->deadline);
+		if (!s->head)
+			pthread_cond_wait(&s->changed, &s->m);
+		else if (may_run(s, s->head))
+			break;
+		else
+			wait_until(s, s->head->deadline);
 	}
 	Op *o = s->head;
 	pthread_mutex_unlock(&s->m);
 	return o;
 }
+
 static void finish(Stream *s, Op *o) {
 	watch_end(o);
-	if (o->kind == OP_WAIT_EVENT || o->kind == OP_WAIT64 || o->kind == OP_WAIT32) atomic_fetch_sub(&s->waits, 1);
+	if (o->kind == OP_WAIT_EVENT || o->kind == OP_WAIT64 || o->kind == OP_WAIT32)
+		atomic_fetch_sub(&s->waits, 1);
 	if (o->kind == OP_HOST) atomic_fetch_sub(&s->hosts, 1);
 	pthread_mutex_lock(&s->m);
 	s->head = o->next;
@@ -45,6 +52,7 @@ static void finish(Stream *s, Op *o) {
 	free(o->deps);
 	free(o);
 }
+
 static void *work(void *arg) {
 	Stream *s = arg;
 	prctl(PR_SET_TIMERSLACK, 1); /* short delays are short */
@@ -61,6 +69,7 @@ static void *work(void *arg) {
 	pthread_mutex_unlock(&world);
 	return NULL;
 }
+
 /* `world` held */
 static Stream *stream_new(CUcontext c, unsigned flags) {
 	static uint64_t made;
@@ -69,7 +78,8 @@ static Stream *stream_new(CUcontext c, unsigned flags) {
 	s->context = c;
 	s->flags = flags;
 	s->random = (config.seed + ++made * 0x9E3779B97F4A7C15ull) | 1;
-	s->late = config.order == ORDER_LATE || (config.order == ORDER_MIXED && next_random(&s->random) >> 40 & 1);
+	s->late = config.order == ORDER_LATE ||
+		(config.order == ORDER_MIXED && next_random(&s->random) >> 40 & 1);
 	pthread_mutex_init(&s->m, NULL);
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
@@ -86,6 +96,7 @@ static Stream *stream_new(CUcontext c, unsigned flags) {
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return s;
 }
+
 /* 0, 1 and 2 are the default streams; the per-thread one is taken for the legacy one, which orders more */
 Stream *stream_lock(CUstream handle) {
 	pthread_mutex_lock(&world);
@@ -108,12 +119,15 @@ static void order(Stream *s, Op *o) {
 	if (!o->deps) abort();
 	if (o->after.stream) o->deps[o->ndeps++] = o->after;
 	if (s != legacy) {
-		if (legacy && !(s->flags & CU_STREAM_NON_BLOCKING)) o->deps[o->ndeps++] = (Point){legacy, legacy->queued};
+		if (legacy && !(s->flags & CU_STREAM_NON_BLOCKING))
+			o->deps[o->ndeps++] = (Point){legacy, legacy->queued};
 		return;
 	}
 	for (Stream *t = streams; t; t = t->next)
-		if (t != s && t->context == s->context && !(t->flags & CU_STREAM_NON_BLOCKING)) o->deps[o->ndeps++] = (Point){t, t->queued};
+		if (t != s && t->context == s->context && !(t->flags & CU_STREAM_NON_BLOCKING))
+			o->deps[o->ndeps++] = (Point){t, t->queued};
 }
+
 /* `world` held */
 uint64_t stream_put(Stream *s, Op op) {
 	static uint64_t clock;
@@ -122,19 +136,23 @@ uint64_t stream_put(Stream *s, Op op) {
 	*o = op;
 	order(s, o);
 	watch_queue(s, o);
-	if (o->kind == OP_WAIT_EVENT || o->kind == OP_WAIT64 || o->kind == OP_WAIT32) atomic_fetch_add(&s->waits, 1);
+	if (o->kind == OP_WAIT_EVENT || o->kind == OP_WAIT64 || o->kind == OP_WAIT32)
+		atomic_fetch_add(&s->waits, 1);
 	if (o->kind == OP_HOST) atomic_fetch_add(&s->hosts, 1);
 	if (s->late) o->deadline = now_us() + config.late_us;
 	s->touched = ++clock;
 	pthread_mutex_lock(&s->m);
 	uint64_t seq = o->seq = ++s->queued;
-	if (s->tail) s->tail->next = o;
-	else s->head = o;
+	if (s->tail)
+		s->tail->next = o;
+	else
+		s->head = o;
 	s->tail = o;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->m);
 	return seq;
 }
+
 /* somebody wants to see it: it is held back no longer */
 void stream_release(Stream *s, uint64_t seq) {
 	pthread_mutex_lock(&s->m);
@@ -144,32 +162,37 @@ void stream_release(Stream *s, uint64_t seq) {
 	}
 	pthread_mutex_unlock(&s->m);
 }
+
 void stream_until(Stream *s, uint64_t seq) {
 	stream_release(s, seq);
 	pthread_mutex_lock(&s->m);
 	while (atomic_load(&s->done) < seq) pthread_cond_wait(&s->changed, &s->m);
 	pthread_mutex_unlock(&s->m);
 }
+
 /* all streams of the process; `world` not held */
 void drain(void) {
 	for (;;) {
 		Stream *youngest = NULL;
 		pthread_mutex_lock(&world);
 		for (Stream *s = streams; s; s = s->next)
-			if (atomic_load(&s->done) < s->queued && (!youngest || s->touched > youngest->touched)) youngest = s;
+			if (atomic_load(&s->done) < s->queued && (!youngest || s->touched > youngest->touched))
+				youngest = s;
 		uint64_t seq = youngest ? youngest->queued : 0;
 		pthread_mutex_unlock(&world);
 		if (!youngest) return;
 		stream_until(youngest, seq);
 	}
 }
+
 /* whether work that is not done reads or writes there; `world` held */
 bool streams_touch(const uint8_t *p, size_t n) {
 	bool found = false;
 	for (Stream *s = streams; s && !found; s = s->next) {
 		pthread_mutex_lock(&s->m);
 		for (Op *o = s->head; o && !found; o = o->next)
-			found = (o->dst && o->dst >= p && o->dst < p + n) || (o->src && o->src >= p && o->src < p + n);
+			found = (o->dst && o->dst >= p && o->dst < p + n) ||
+				(o->src && o->src >= p && o->src < p + n);
 		pthread_mutex_unlock(&s->m);
 	}
 	return found;
@@ -184,6 +207,7 @@ API CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int pr
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 	ENTER(NEEDS_CONTEXT);
 	if (!stream || flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
@@ -192,6 +216,7 @@ API CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 /* returns at once; the stream goes when its work is done */
 API CUresult cuStreamDestroy_v2(CUstream handle) {
 	ENTER(NEEDS_CONTEXT);
@@ -204,6 +229,7 @@ API CUresult cuStreamDestroy_v2(CUstream handle) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuStreamSynchronize(CUstream handle) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = stream_lock(handle);
@@ -213,6 +239,7 @@ API CUresult cuStreamSynchronize(CUstream handle) {
 	stream_until(s, seq);
 	return settled();
 }
+
 API CUresult cuStreamQuery(CUstream handle) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = stream_lock(handle);
@@ -222,6 +249,7 @@ API CUresult cuStreamQuery(CUstream handle) {
 	pthread_mutex_unlock(&world);
 	return done ? settled() : CUDA_ERROR_NOT_READY;
 }
+
 API CUresult cuStreamGetCtx(CUstream handle, CUcontext *c) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = c ? stream_lock(handle) : NULL;
@@ -230,6 +258,7 @@ API CUresult cuStreamGetCtx(CUstream handle, CUcontext *c) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuStreamGetPriority(CUstream handle, int *priority) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = priority ? stream_lock(handle) : NULL;
@@ -238,6 +267,7 @@ API CUresult cuStreamGetPriority(CUstream handle, int *priority) {
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuStreamGetFlags(CUstream handle, unsigned *flags) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = flags ? stream_lock(handle) : NULL;

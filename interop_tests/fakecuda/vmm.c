@@ -15,6 +15,7 @@ struct Physical {
 	uint64_t token, size;
 	Physical *next;
 };
+
 static Physical *physicals; /* `world` guards them */
 
 static Physical *physical_add(Physical p) {
@@ -25,11 +26,13 @@ static Physical *physical_add(Physical p) {
 	n->next = physicals;
 	return physicals = n;
 }
+
 static Physical *physical_of(CUmemGenericAllocationHandle h) {
 	Physical *p = physicals;
 	while (p && (uintptr_t)p != h) p = p->next;
 	return p;
 }
+
 static void physical_drop(Physical *p) {
 	if (--p->references) return;
 	Physical **at = &physicals;
@@ -42,19 +45,24 @@ static void physical_drop(Physical *p) {
 	free(p);
 }
 
-API CUresult cuMemGetAllocationGranularity(size_t *size, const CUmemAllocationProp *p, CUmemAllocationGranularity_flags which) {
+API CUresult cuMemGetAllocationGranularity(
+	size_t *size, const CUmemAllocationProp *p, CUmemAllocationGranularity_flags which) {
 	ENTER(NEEDS_INIT);
 	(void)which;
 	if (!size || !p || p->type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
 	*size = BLOCK_SIZE;
 	return CUDA_SUCCESS;
 }
-API CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p, unsigned long long flags) {
+
+API CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p,
+	unsigned long long flags) {
 	ENTER(NEEDS_CONTEXT);
-	if (!h || !p || flags || !n || n % BLOCK_SIZE || p->type != CU_MEM_ALLOCATION_TYPE_PINNED || p->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+	if (!h || !p || flags || !n || n % BLOCK_SIZE || p->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+		p->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	CHECK_DEVICE(p->location.id);
-	if (p->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_NOT_SUPPORTED;
+	if (p->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	uint64_t token;
 	int row = n <= config.memory ? memory_new(physical[p->location.id], n, &token) : -1;
 	if (row < 0) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -67,11 +75,16 @@ API CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemA
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	pthread_mutex_lock(&world);
-	*h = (uintptr_t)physical_add((Physical){.fd = fd, .device = p->location.id, .row = row, .token = token, .size = n,
-	                                        .shareable = p->requestedHandleTypes});
+	*h = (uintptr_t)physical_add((Physical){.fd = fd,
+		.device = p->location.id,
+		.row = row,
+		.token = token,
+		.size = n,
+		.shareable = p->requestedHandleTypes});
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuMemRelease(CUmemGenericAllocationHandle h) {
 	ENTER(NEEDS_INIT);
 	pthread_mutex_lock(&world);
@@ -80,9 +93,12 @@ API CUresult cuMemRelease(CUmemGenericAllocationHandle h) {
 	pthread_mutex_unlock(&world);
 	return p ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
-API CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle h, CUmemAllocationHandleType type, unsigned long long flags) {
+
+API CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle h,
+	CUmemAllocationHandleType type, unsigned long long flags) {
 	ENTER(NEEDS_INIT);
-	if (!out || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_INVALID_VALUE;
+	if (!out || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&world);
 	Physical *p = physical_of(h);
 	bool ok = p && p->shareable;
@@ -92,6 +108,7 @@ API CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandl
 	*(int *)out = fd;
 	return fd < 0 ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_SUCCESS;
 }
+
 /* the name of the memory file says which row it is */
 static bool row_of(int fd, int *row, uint64_t *token) {
 	char link[64], name[96];
@@ -105,26 +122,33 @@ static bool row_of(int fd, int *row, uint64_t *token) {
 	*token = t;
 	return true;
 }
+
 /* an import holds the memory of its own right: the exporter may go first */
-API CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *h, void *os, CUmemAllocationHandleType type) {
+API CUresult cuMemImportFromShareableHandle(
+	CUmemGenericAllocationHandle *h, void *os, CUmemAllocationHandleType type) {
 	ENTER(NEEDS_CONTEXT);
 	int row, fd = (int)(intptr_t)os;
 	uint64_t token, size;
-	if (!h || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || !row_of(fd, &row, &token)) return CUDA_ERROR_INVALID_VALUE;
+	if (!h || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || !row_of(fd, &row, &token))
+		return CUDA_ERROR_INVALID_VALUE;
 	struct stat s;
-	if ((fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0 || fstat(fd, &s)) return CUDA_ERROR_OPERATING_SYSTEM;
+	if ((fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0 || fstat(fd, &s))
+		return CUDA_ERROR_OPERATING_SYSTEM;
 	/* when nobody holds it any more but this descriptor, the memory is there and accounted to nobody */
 	if (memory_hold(row, token, true, &size)) size = (uint64_t)s.st_size;
 	pthread_mutex_lock(&world);
-	*h = (uintptr_t)physical_add((Physical){.fd = fd, .device = current()->device, .row = row, .token = token, .size = size});
+	*h = (uintptr_t)physical_add((Physical){
+		.fd = fd, .device = current()->device, .row = row, .token = token, .size = size});
 	pthread_mutex_unlock(&world);
 	return CUDA_SUCCESS;
 }
 
-API CUresult cuMemAddressReserve(CUdeviceptr *p, size_t n, size_t alignment, CUdeviceptr wish, unsigned long long flags) {
+API CUresult cuMemAddressReserve(
+	CUdeviceptr *p, size_t n, size_t alignment, CUdeviceptr wish, unsigned long long flags) {
 	ENTER(NEEDS_INIT);
 	(void)wish;
-	if (!p || flags || !n || n % BLOCK_SIZE || alignment > BLOCK_SIZE) return CUDA_ERROR_INVALID_VALUE;
+	if (!p || flags || !n || n % BLOCK_SIZE || alignment > BLOCK_SIZE)
+		return CUDA_ERROR_INVALID_VALUE;
 	uint64_t base = reserve(n);
 	if (!base) return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&world);
@@ -133,12 +157,14 @@ API CUresult cuMemAddressReserve(CUdeviceptr *p, size_t n, size_t alignment, CUd
 	*p = base;
 	return CUDA_SUCCESS;
 }
+
 API CUresult cuMemAddressFree(CUdeviceptr p, size_t n) {
 	ENTER(NEEDS_INIT);
 	pthread_mutex_lock(&world);
 	Range *r = range_of(p, R_RESERVED);
 	bool ok = r && r->base == p && r->size == n;
-	for (Range *m = ranges; ok && m; m = m->next) ok = !(m->kind == R_MAPPED && m->base >= p && m->base < p + n);
+	for (Range *m = ranges; ok && m; m = m->next)
+		ok = !(m->kind == R_MAPPED && m->base >= p && m->base < p + n);
 	if (ok) {
 		unreserve(p, n);
 		range_drop(r);
@@ -146,26 +172,39 @@ API CUresult cuMemAddressFree(CUdeviceptr p, size_t n) {
 	pthread_mutex_unlock(&world);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
+
 /* `world` held */
 static CUresult map(uint64_t p, size_t n, Physical *ph) {
 	Range *r = range_of(p, R_RESERVED);
 	if (!ph || n > ph->size || !r || n > r->size - (p - r->base)) return CUDA_ERROR_INVALID_VALUE;
 	for (Range *m = ranges; m; m = m->next)
-		if (m->kind == R_MAPPED && p < m->base + m->size && m->base < p + n) return CUDA_ERROR_INVALID_VALUE;
+		if (m->kind == R_MAPPED && p < m->base + m->size && m->base < p + n)
+			return CUDA_ERROR_INVALID_VALUE;
 	uint8_t *real = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, ph->fd, 0);
 	if (real == MAP_FAILED) return CUDA_ERROR_MAP_FAILED;
-	range_add((Range){.kind = R_MAPPED, .device = ph->device, .base = p, .size = n, .real = real, .row = -1, .token = ph->token, .physical = ph});
+	range_add((Range){.kind = R_MAPPED,
+		.device = ph->device,
+		.base = p,
+		.size = n,
+		.real = real,
+		.row = -1,
+		.token = ph->token,
+		.physical = ph});
 	ph->references++;
 	return CUDA_SUCCESS;
 }
-API CUresult cuMemMap(CUdeviceptr p, size_t n, size_t offset, CUmemGenericAllocationHandle h, unsigned long long flags) {
+
+API CUresult cuMemMap(CUdeviceptr p, size_t n, size_t offset, CUmemGenericAllocationHandle h,
+	unsigned long long flags) {
 	ENTER(NEEDS_INIT);
-	if (flags || offset || !n || n % BLOCK_SIZE || p % BLOCK_SIZE) return CUDA_ERROR_INVALID_VALUE; /* the driver wants offset 0 */
+	if (flags || offset || !n || n % BLOCK_SIZE || p % BLOCK_SIZE)
+		return CUDA_ERROR_INVALID_VALUE; /* the driver wants offset 0 */
 	pthread_mutex_lock(&world);
 	CUresult code = map(p, n, physical_of(h));
 	pthread_mutex_unlock(&world);
 	return code;
 }
+
 API CUresult cuMemSetAccess(CUdeviceptr p, size_t n, const CUmemAccessDesc *d, size_t count) {
 	ENTER(NEEDS_INIT);
 	if (!d || !count) return CUDA_ERROR_INVALID_VALUE;
@@ -179,6 +218,7 @@ API CUresult cuMemSetAccess(CUdeviceptr p, size_t n, const CUmemAccessDesc *d, s
 	pthread_mutex_unlock(&world);
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
+
 API CUresult cuMemUnmap(CUdeviceptr p, size_t n) {
 	ENTER(NEEDS_INIT);
 	drain();

@@ -18,14 +18,18 @@ static uint64_t sum_of(const uint8_t *p, size_t n) {
 	while (n--) sum = (sum ^ *p++) * 0x100000001B3ull;
 	return sum;
 }
+
 static bool ordered_writes(const Stream *s, const Pin *source) {
-	return atomic_load(&source->pending) || atomic_load(&s->hosts) || (source->shared && atomic_load(&s->waits));
+	return atomic_load(&source->pending) || atomic_load(&s->hosts) ||
+		(source->shared && atomic_load(&s->waits));
 }
+
 static void spoil(const Op *o) {
 	if (o->kind != OP_COPY || !o->target || o->n < SMALLEST_TARGET) return;
 	bool overlap = !o->stage && o->src < o->dst + o->n && o->dst < o->src + o->n;
 	if (!overlap) memset(o->dst, UNWRITTEN, o->n);
 }
+
 /* `world` held, before the operation is on the stream */
 void watch_queue(Stream *s, Op *o) {
 	bool idle = atomic_load(&s->done) == s->queued && !o->ndeps;
@@ -39,13 +43,17 @@ void watch_queue(Stream *s, Op *o) {
 	atomic_fetch_add(&o->target->pending, 1);
 	if (config.check && idle && !s->late) spoil(o);
 }
+
 void watch_start(Op *o) {
 	if (config.check && !atomic_load(&poisoned)) spoil(o);
 }
+
 void watch_end(Op *o) {
 	if (o->target) atomic_fetch_sub(&o->target->pending, 1);
-	if (!o->watched || atomic_load(&poisoned) || atomic_load(&o->source->writes) != o->writes) return;
+	if (!o->watched || atomic_load(&poisoned) || atomic_load(&o->source->writes) != o->writes)
+		return;
 	if (sum_of(o->src, o->n) != o->sum)
-		undefined("pinned memory (%zu bytes at %p) was written after the copy from it was queued and before it ran", o->n,
-		          (void *)(o->source->host + (o->src - o->source->real)));
+		undefined(
+			"pinned memory (%zu bytes at %p) was written after the copy from it was queued and before it ran",
+			o->n, (void *)(o->source->host + (o->src - o->source->real)));
 }

@@ -35,6 +35,7 @@ static bool changed(void) {
 	memcpy(before, segment, size);
 	return true;
 }
+
 static void map(const char *path) {
 	struct stat s;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -46,17 +47,21 @@ static void map(const char *path) {
 	segment = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	before = malloc(size);
 }
+
 /* waits for the child's next stop; the signal, or 0 when it has ended */
 static int stopped(pid_t child) {
 	int status;
 	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return 0;
 	return WSTOPSIG(status);
 }
+
 /* a SIGTRAP that the program sent itself, and not the end of a step */
 static bool marks(pid_t child, int sig) {
 	siginfo_t info;
-	return sig == SIGTRAP && !ptrace(PTRACE_GETSIGINFO, child, NULL, &info) && info.si_code == SI_TKILL;
+	return sig == SIGTRAP && !ptrace(PTRACE_GETSIGINFO, child, NULL, &info) &&
+		info.si_code == SI_TKILL;
 }
+
 /* runs the child behind its first F_OFD_SETLK; false when it has ended */
 static bool to_lock(pid_t child) {
 	struct user_regs_struct r;
@@ -68,6 +73,7 @@ static bool to_lock(pid_t child) {
 		return stopped(child) != 0;
 	}
 }
+
 int main(int argc, char **argv) {
 	if (argc < 5) return fprintf(stderr, "stepper SEGMENT K mark|lock PROGRAM ARG..\n"), WRONG;
 	long left = strtol(argv[2], NULL, 10);

@@ -3,6 +3,7 @@
 #include "ring.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	uint8_t head[GR_IMMUTABLE_SIZE] = {0};
 	uint64_t file = GR_SUPERBLOCK_SIZE;
@@ -19,8 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (data[0] & 2) memcpy(&file, head + GR_OFF_TOTAL_SIZE, 8);
 	gr_ring r;
 	if (gr_parse(&r, head, file) != GR_ERR_NONE) return 0;
-	uint64_t headers = r.header_off + r.slots * r.header_stride, payload = r.data_off + (r.slots - 1) * r.data_stride + r.bytes;
-	uint64_t seats = r.participants_off + (uint64_t)(r.max_producers + r.max_consumers) * GR_PARTICIPANT_SIZE;
-	if (r.slots < 2 || headers > file || payload > file || seats > file || r.info_off + r.info_len > file) __builtin_trap();
+	uint64_t headers = r.header_off + r.slots * r.header_stride,
+			 payload = r.data_off + (r.slots - 1) * r.data_stride + r.bytes;
+	uint64_t seats = r.participants_off +
+		(uint64_t)(r.max_producers + r.max_consumers) * GR_PARTICIPANT_SIZE;
+	if (r.slots < 2 || headers > file || payload > file || seats > file ||
+		r.info_off + r.info_len > file)
+		__builtin_trap();
 	return 0;
 }

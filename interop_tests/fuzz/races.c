@@ -7,15 +7,25 @@
 
 #include "ring.h"
 
-typedef struct { gr_ring *r; unsigned seat; uint64_t count; _Atomic uint64_t *got; } Task;
+typedef struct {
+	gr_ring *r;
+	unsigned seat;
+	uint64_t count;
+	_Atomic uint64_t *got;
+} Task;
 
 static bool look_room(void *p, bool final) { return gr_try_reserve(p, !final); }
 
-typedef struct { gr_consumer *c; gr_pos at; } Look;
+typedef struct {
+	gr_consumer *c;
+	gr_pos at;
+} Look;
+
 static bool look_data(void *arg, bool final) {
 	Look *l = arg;
 	return gr_try_take(l->c, !final, &l->at);
 }
+
 static void *produce(void *arg) {
 	Task *t = arg;
 	gr_producer p;
@@ -23,7 +33,8 @@ static void *produce(void *arg) {
 	gr_producer_start(&p, t->r, t->seat);
 	gr_waiter_start(&w, t->r, t->seat, -1, GR_STRATEGY_ADAPTIVE, true);
 	for (uint64_t n = 0; n < t->count; n++) {
-		while (!gr_try_reserve(&p, true) && gr_sleep(&w, look_room, &p, GR_WAIT_SLICE_NS) != 1) {}
+		while (!gr_try_reserve(&p, true) && gr_sleep(&w, look_room, &p, GR_WAIT_SLICE_NS) != 1) {
+		}
 		uint8_t *b = gr_payload(t->r, p.pos.idx);
 #ifndef MISTAKE
 		memcpy(b, &n, 8);
@@ -35,6 +46,7 @@ static void *produce(void *arg) {
 	}
 	return NULL;
 }
+
 static void *consume(void *arg) {
 	Task *t = arg;
 	gr_consumer c;
@@ -58,6 +70,7 @@ static void *consume(void *arg) {
 	free(early);
 	return (void *)(uintptr_t)(sum | 1);
 }
+
 int main(int argc, char **argv) {
 	if (argc != 3) return fprintf(stderr, "races SHAPE MESSAGES\n"), 2;
 	gr_ring r = ring_make(atoi(argv[1]), 8);

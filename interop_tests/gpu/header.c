@@ -12,7 +12,8 @@
 #define gr_pointer_attribute CUpointer_attribute
 #define gr_uuid CUuuid
 #define gr_ipc CUipcMemHandle
-#define SAME(member, name, parameters) _Static_assert(__builtin_types_compatible_p(__typeof__(name), CUresult parameters), #name);
+#define SAME(member, name, parameters)                                                             \
+	_Static_assert(__builtin_types_compatible_p(__typeof__(name), CUresult parameters), #name);
 GR_CUDA_FUNCTIONS(SAME)
 
 #define CODE(name, code) _Static_assert(CUDA_ERROR_##name == code, #name);
@@ -23,4 +24,5 @@ _Static_assert(GR_CUDA_POINTER_MEMORY_TYPE == CU_POINTER_ATTRIBUTE_MEMORY_TYPE, 
 _Static_assert(GR_CUDA_POINTER_DEVICE == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, "device");
 _Static_assert(GR_CUDA_MEMORY_HOST == CU_MEMORYTYPE_HOST, "host memory");
 _Static_assert(GR_CUDA_NO_TIMING == CU_EVENT_DISABLE_TIMING, "event");
-_Static_assert(sizeof(CUuuid) == 16 && sizeof(CUipcMemHandle) == 64 && sizeof(CUdeviceptr) == 8, "sizes");
+_Static_assert(
+	sizeof(CUuuid) == 16 && sizeof(CUipcMemHandle) == 64 && sizeof(CUdeviceptr) == 8, "sizes");

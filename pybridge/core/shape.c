@@ -96,7 +96,7 @@ int tensor_describe(
 	memset(out, 0, GR_TENSOR_SIZE);
 	memcpy(out + GR_TENSOR_DTYPE, &c, sizeof c);
 	out[GR_TENSOR_NDIM] = (uint8_t)nd;
-	for (int i = 0; i < nd; i++) memcpy(out + GR_TENSOR_SHAPE + 8 * i, &dims[i], 8);
+	for (int i = 0; i < nd; i++) memcpy(out + GR_TENSOR_SHAPE + (ptrdiff_t)8 * i, &dims[i], 8);
 	*bytes = n;
 	return 0;
 }

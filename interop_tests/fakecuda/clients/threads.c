@@ -14,16 +14,46 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SYMBOLS(X) \
-	X(cuInit) X(cuDeviceGetUuid) X(cuDevicePrimaryCtxRetain) X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize) X(cuMemAlloc) \
-	X(cuMemFree) X(cuMemHostAlloc) X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister) X(cuMemHostGetDevicePointer) \
-	X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemcpyDtoH) X(cuMemsetD8Async) X(cuStreamCreate) \
-	X(cuStreamDestroy) X(cuStreamSynchronize) X(cuStreamWaitEvent) X(cuStreamWriteValue64) X(cuStreamWaitValue64) X(cuLaunchHostFunc) \
-	X(cuEventCreate) X(cuEventRecord) X(cuEventDestroy) X(cuIpcGetMemHandle) X(cuIpcOpenMemHandle) X(cuIpcCloseMemHandle)
+#define SYMBOLS(X)                                                                                 \
+	X(cuInit)                                                                                      \
+	X(cuDeviceGetUuid)                                                                             \
+	X(cuDevicePrimaryCtxRetain)                                                                    \
+	X(cuCtxPushCurrent)                                                                            \
+	X(cuCtxPopCurrent)                                                                             \
+	X(cuCtxSynchronize)                                                                            \
+	X(cuMemAlloc)                                                                                  \
+	X(cuMemFree)                                                                                   \
+	X(cuMemHostAlloc)                                                                              \
+	X(cuMemFreeHost)                                                                               \
+	X(cuMemHostRegister)                                                                           \
+	X(cuMemHostUnregister)                                                                         \
+	X(cuMemHostGetDevicePointer)                                                                   \
+	X(cuMemcpyHtoDAsync)                                                                           \
+	X(cuMemcpyDtoHAsync)                                                                           \
+	X(cuMemcpyDtoDAsync)                                                                           \
+	X(cuMemcpyDtoH)                                                                                \
+	X(cuMemsetD8Async)                                                                             \
+	X(cuStreamCreate)                                                                              \
+	X(cuStreamDestroy)                                                                             \
+	X(cuStreamSynchronize)                                                                         \
+	X(cuStreamWaitEvent)                                                                           \
+	X(cuStreamWriteValue64)                                                                        \
+	X(cuStreamWaitValue64)                                                                         \
+	X(cuLaunchHostFunc)                                                                            \
+	X(cuEventCreate)                                                                               \
+	X(cuEventRecord)                                                                               \
+	X(cuEventDestroy)                                                                              \
+	X(cuIpcGetMemHandle)                                                                           \
+	X(cuIpcOpenMemHandle)                                                                          \
+	X(cuIpcCloseMemHandle)
 #define TEXT(x) #x
 #define NAME(x) TEXT(x)
 #define DECLARE(symbol) __typeof__(symbol) *p_##symbol;
-static struct { SYMBOLS(DECLARE) } cu;
+
+static struct {
+	SYMBOLS(DECLARE)
+} cu;
+
 #define CALL(symbol, ...) check(cu.p_##symbol(__VA_ARGS__), #symbol)
 
 #define FRAME 20000
@@ -37,15 +67,18 @@ static void check(CUresult code, const char *call) {
 	fprintf(stderr, "%s: %d\n", call, (int)code);
 	abort();
 }
+
 static void verify(const unsigned char *p, size_t n, unsigned char want) {
 	for (size_t i = 0; i < n; i++)
 		if (p[i] != want) fprintf(stderr, "byte %zu is %d, not %d\n", i, p[i], want), abort();
 }
+
 static void load(const char *library) {
 	void *lib = dlopen(library, RTLD_NOW | RTLD_LOCAL);
 	if (!lib) fprintf(stderr, "%s\n", dlerror()), abort();
-#define FIND(symbol) \
-	if (!(cu.p_##symbol = (__typeof__(symbol) *)dlsym(lib, NAME(symbol)))) fprintf(stderr, "no %s\n", NAME(symbol)), abort();
+#define FIND(symbol)                                                                               \
+	if (!(cu.p_##symbol = (__typeof__(symbol) *)dlsym(lib, NAME(symbol))))                         \
+		fprintf(stderr, "no %s\n", NAME(symbol)), abort();
 	SYMBOLS(FIND)
 	CALL(cuInit, 0);
 	CALL(cuDevicePrimaryCtxRetain, &context, 0);
@@ -97,7 +130,11 @@ static void *carry(void *arg) {
 }
 
 /* one slot between two threads; the cells are registered memory of the host */
-static struct { CUdeviceptr slot, ready, done; _Atomic unsigned queued; } ring;
+static struct {
+	CUdeviceptr slot, ready, done;
+	_Atomic unsigned queued;
+} ring;
+
 static _Alignas(4096) unsigned char cells[4096];
 
 static void *produce(void *arg) {
@@ -115,6 +152,7 @@ static void *produce(void *arg) {
 	CALL(cuCtxPopCurrent, NULL);
 	return arg;
 }
+
 static void *consume(void *arg) {
 	CUstream s;
 	unsigned char *target;
@@ -147,6 +185,7 @@ static void import(const char *library, int in) {
 	verify(bytes, sizeof bytes, 7);
 	CALL(cuIpcCloseMemHandle, p);
 }
+
 static void export(int out) {
 	CUipcMemHandle h;
 	CUdeviceptr p;
@@ -168,11 +207,13 @@ int main(int argc, char **argv) {
 	CALL(cuCtxPushCurrent, context);
 	export(pipes[1]);
 	CALL(cuMemAlloc, &ring.slot, FRAME);
-	CALL(cuMemHostRegister, cells, sizeof cells, CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
+	CALL(cuMemHostRegister, cells, sizeof cells,
+		CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_PORTABLE);
 	CALL(cuMemHostGetDevicePointer, &ring.ready, cells, 0);
 	ring.done = ring.ready + 64;
 	pthread_t threads[THREADS + 2];
-	for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, carry, (void *)(uintptr_t)(i * 50));
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, carry, (void *)(uintptr_t)(i * 50));
 	pthread_create(&threads[THREADS], NULL, produce, NULL);
 	pthread_create(&threads[THREADS + 1], NULL, consume, NULL);
 	for (int i = 0; i < THREADS + 2; i++) pthread_join(threads[i], NULL);
