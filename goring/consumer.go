@@ -127,8 +127,9 @@ func (c *Consumer) Close() error {
 	if c.slow&slowClosed != 0 {
 		return nil
 	}
+	c.close()
 	c.core.GiveBackAll()
-	return c.leave()
+	return c.seat.Leave()
 }
 
 // Lost returns how many messages this consumer of an overwrite ring was too slow for and

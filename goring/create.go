@@ -18,7 +18,7 @@ import (
 const Version = layout.LibraryVersion
 
 // Create makes a ring that carries schema and attaches to it. It fails with
-// ErrExist when the name is taken and leaves nothing behind when it fails. The
+// ErrExist when the name is taken and leaves no file when it fails. The
 // name "" makes an anonymous ring, which nobody can truncate and which others reach
 // through its descriptor (see [Ring.FD], [OpenFD], [Ring.Send]).
 //

@@ -94,9 +94,8 @@ func (p *participant) unwatch() {
 	p.done, p.stop, p.woken = nil, nil, nil
 }
 
-// leave closes the participant and frees its seat.
-func (p *participant) leave() error {
+// close marks the participant closed. No wait of it touches the segment any more.
+func (p *participant) close() {
 	p.slow |= slowClosed
 	p.unwatch()
-	return p.seat.Leave()
 }

@@ -171,7 +171,8 @@ func (p *Producer) Close() error {
 		p.closeSlot()
 		p.core.AbortAll()
 	}
-	return p.leave()
+	p.close()
+	return p.seat.Leave()
 }
 
 // open lends the reserved slot.

@@ -75,7 +75,7 @@ func printParticipants(w io.Writer, all []doctor.Participant) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nROLE\tSEAT\tNAME\tPID\tSTATE\tJOINED\tQUIET\tHOLDS\tBEHIND\tLOST")
+	fmt.Fprintln(t, "\nROLE\tSEAT\tNAME\tPID\tSTATE\tJOINED\tQUIET\tHOLDS\tLAG\tLOST")
 	for _, p := range all {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", p.Role, p.Seat, printable(p.Name), p.PID, state(p),
 			since(p.Joined), p.Quiet.Round(time.Millisecond), len(p.Holds), p.Lag, p.Lost)

@@ -28,6 +28,8 @@ import (
 	"slices"
 	"strings"
 	"unsafe"
+
+	_ "example.com/goring/include/goring" // the headers
 )
 
 // check returns the error of a step, nil for 0.
@@ -209,14 +211,6 @@ func (g *GPU) Abandon() { C.cudadrv_abandon(g.g) }
 
 // Slot returns the device address of a slot.
 func (g *GPU) Slot(i uint64) uint64 { return uint64(g.g.base) + i*uint64(g.g.stride) }
-
-// Payload returns the first n bytes of a slot of pinned host memory, nil on device memory.
-func (g *GPU) Payload(i, n uint64) []byte {
-	if g.g.payload == nil {
-		return nil
-	}
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(g.g.payload), uintptr(i*uint64(g.g.stride)))), n)
-}
 
 func (s Stream) c() C.gr_stream { return *(*C.gr_stream)(unsafe.Pointer(&s)) }
 

@@ -43,7 +43,6 @@ func (*GPU) Release()                                                  {}
 func (*GPU) References() int                                           { return 0 }
 func (*GPU) Abandon()                                                  {}
 func (*GPU) Slot(uint64) uint64                                        { return 0 }
-func (*GPU) Payload(uint64, uint64) []byte                             { return nil }
 func (*GPU) AllowWrite(Stream, uint64, uint64) error                   { return unavailable() }
 func (*GPU) CopyIn(Stream, uint64, uint64, []byte) error               { return unavailable() }
 func (*GPU) CopyInDevice(Stream, uint64, uint64, uint64, uint64) error { return unavailable() }

@@ -5,3 +5,5 @@ package core
 
 // #cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra -Werror=implicit -I${SRCDIR}/../../include
 import "C"
+
+import _ "example.com/goring/include/goring" // the headers

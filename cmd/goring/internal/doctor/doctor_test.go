@@ -242,7 +242,7 @@ func TestASlowBroadcastConsumer(t *testing.T) {
 	r := create(t, goring.Mode(layout.ModeBroadcast))
 	consume(t, r)
 	write(t, r, 4)
-	expect(t, diagnose(t, Options{}), []string{"full"}, `waits for consumer "reader"`, "4 messages behind")
+	expect(t, diagnose(t, Options{}), []string{"full"}, `waits for consumer "reader"`, "4 messages left to read")
 }
 
 func TestALappedConsumer(t *testing.T) {

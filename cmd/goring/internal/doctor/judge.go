@@ -53,7 +53,7 @@ func (r *Report) judgeParticipant(p Participant) {
 		if len(p.Holds) > 0 {
 			left = "holds " + messages(p.Holds)
 		} else if p.Lag > 0 {
-			left = fmt.Sprintf("is %d messages behind", p.Lag)
+			left = fmt.Sprintf("had %d messages left to read", p.Lag)
 		}
 		r.add(Problem, "dead", fmt.Sprintf("%s died and %s", p, left),
 			"goring doctor --reap "+r.Name+"; a participant that waits on this ring does the same")
@@ -95,7 +95,7 @@ func (r *Report) judgeFull(consumers []Participant) {
 	switch g.mode {
 	case layout.ModeBroadcast:
 		slowest := slices.MaxFunc(consumers, func(a, b Participant) int { return int(a.Lag) - int(b.Lag) })
-		r.add(Problem, "full", fmt.Sprintf("the producer waits for %s, which is %d messages behind", slowest, slowest.Lag),
+		r.add(Problem, "full", fmt.Sprintf("the producer waits for %s, which has %d messages left to read", slowest, slowest.Lag),
 			"make that consumer faster, or the ring one with overwrite")
 	case layout.ModeQueue:
 		r.add(Problem, "full", fmt.Sprintf("all slots are taken: %d wait, %d are being read", g.Ready, g.Taken),
