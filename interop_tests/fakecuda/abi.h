@@ -1,7 +1,7 @@
 /* abi.h: the part of the driver's binary interface that the double offers: names, sizes, values.
  *
- * With -DFAKECUDA_REAL_HEADER NVIDIA's own cuda.h stands in its place, and the compiler holds every
- * entry point of the double to NVIDIA's prototypes (test_fakecuda_abi.py). */
+ * With -DFAKECUDA_REAL_HEADER NVIDIA's own cuda.h replaces it, and the compiler checks every entry
+ * point of the double against NVIDIA's prototypes (test_fakecuda_abi.py). */
 #ifndef FAKECUDA_ABI_H
 #define FAKECUDA_ABI_H
 

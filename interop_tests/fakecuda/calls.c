@@ -1,7 +1,7 @@
-/* calls.c: what happens at every entry point: it is counted, and it may be made to fail.
+/* calls.c: the work of every entry point: it counts the call, and may make it fail.
  *
  * The counters are a file calls-PID in FAKECUDA_DIR, records of 40 bytes of name and 8 of value, so
- * that they can be read of a process that was killed, too. */
+ * that they remain readable when the process was killed. */
 #include "fakecuda.h"
 
 #include <fcntl.h>
@@ -23,10 +23,10 @@ static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
 static Counter *counters;
 _Atomic bool forked;
 
-/* nth 0: every call */
+/* The faults to inject. */
 static struct {
 	char symbol[48];
-	uint64_t nth;
+	uint64_t nth; /* The call that fails, from 1; 0 for every call. */
 	int code;
 	_Atomic uint64_t seen;
 } faults[MAX_FAULTS];
@@ -38,7 +38,7 @@ static _Atomic uint64_t calls;
 
 #define COUNTERS_SIZE (MAX_COUNTERS * sizeof(Counter))
 
-/* at the place, or anywhere for NULL */
+/* Maps the counters at place, or anywhere when it is NULL. */
 static void open_counters(void *place) {
 	char path[256];
 	int fd = -1;
@@ -46,7 +46,10 @@ static void open_counters(void *place) {
 		mkdir(config.dir, 0700);
 		snprintf(path, sizeof path, "%s/calls-%d", config.dir, getpid());
 		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd >= 0 && ftruncate(fd, COUNTERS_SIZE)) close(fd), fd = -1;
+		if (fd >= 0 && ftruncate(fd, COUNTERS_SIZE)) {
+			close(fd);
+			fd = -1;
+		}
 	}
 	int flags = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | (place ? MAP_FIXED : 0);
 	counters = mmap(place, COUNTERS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
@@ -82,7 +85,7 @@ static void on_signal(int number) {
 	atomic_store(&poisoned, dies_of);
 }
 
-/* FAKECUDA_DIE="calls:N[:CODE]" or "signal:N[:CODE]" */
+/* Parses FAKECUDA_DIE: "calls:N[:CODE]" or "signal:N[:CODE]". */
 static void parse_death(const char *text) {
 	char how[8];
 	unsigned long long n;
@@ -90,13 +93,13 @@ static void parse_death(const char *text) {
 	if (!text || sscanf(text, "%7[^:]:%llu:%d", how, &n, &dies_of) < 2) return;
 	if (!strcmp(how, "calls")) dies_after = n;
 	if (strcmp(how, "signal")) return;
-	struct sigaction a = {.sa_handler = on_signal,
-		.sa_flags = SA_ONSTACK | SA_RESTART}; /* as Go's runtime wants them */
+	/* Go's runtime requires these flags. */
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART};
 	sigaction((int)n, &a, NULL);
 }
 
-/* A child of a process that has not initialised the driver may do so; it counts for itself, under the
- * names and at the places its parent had. */
+/* Gives a child of fork its own counters, under the names and at the places of its parent's. Only a
+ * child of a process that has not initialised the driver may use it. */
 static void in_child(void) {
 	static Counter names[MAX_COUNTERS];
 	if (atomic_load(&initialised)) {
@@ -129,7 +132,8 @@ static int injected(const char *symbol) {
 	return code;
 }
 
-/* the code to return, 0 to go on; a child of fork gets 3, a host function 800, a thread without context 201 */
+/* Counts a call and returns the code that it fails with, or 0 to go on: 3 in a child of fork, 800
+ * in a host function, 201 in a thread without a context. */
 CUresult enter(_Atomic(Counter *) *site, const char *symbol, int needs) {
 	pthread_once(&once, start);
 	if (atomic_load(&forked)) return CUDA_ERROR_NOT_INITIALIZED;
@@ -145,15 +149,16 @@ CUresult enter(_Atomic(Counter *) *site, const char *symbol, int needs) {
 	return needs >= NEEDS_CONTEXT && !current() ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
-/* after work was waited for: a device that died meanwhile says so */
-CUresult settled(void) { return (CUresult)atomic_load(&poisoned); }
+/* Returns the sticky error of a device that died while the caller waited, or 0. */
+CUresult device_error(void) { return (CUresult)atomic_load(&poisoned); }
 
-/* for tests in the same process */
+/* Returns a counter, for tests in the same process. */
 API uint64_t fakecuda_counter(const char *name) {
 	pthread_once(&once, start);
 	return atomic_load(&counter(name)->value);
 }
 
+/* Makes every later call fail with the code, for tests in the same process. */
 API void fakecuda_die(int code) {
 	pthread_once(&once, start);
 	atomic_store(&poisoned, code);

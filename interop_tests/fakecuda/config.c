@@ -38,7 +38,7 @@ void configure(void) {
 		snprintf(config.dir, sizeof config.dir, "/dev/shm/fakecuda-%u", getuid());
 }
 
-/* Places where memory cannot be shared, as users met them: the attributes say yes, the calls say no. */
+/* Platforms on which the attributes promise shared memory and the calls refuse it. */
 static const struct {
 	const char *name, *faults;
 } personas[] = {
@@ -55,7 +55,8 @@ const char *persona_faults(void) {
 	return "";
 }
 
-/* FAKECUDA_NOATTR="125;103": zero; FAKECUDA_ATTR="18=1;91=0": that */
+/* Returns an attribute's value after FAKECUDA_NOATTR ("125;103": those are 0) and FAKECUDA_ATTR
+ * ("18=1;91=0": those have these values). */
 int attribute_override(int attribute, int value) {
 	const char *none = getenv("FAKECUDA_NOATTR"), *some = getenv("FAKECUDA_ATTR");
 	while (none && *none) {

@@ -95,7 +95,7 @@ API CUresult cuCtxGetDevice(CUdevice *d) {
 API CUresult cuCtxSynchronize(void) {
 	ENTER(NEEDS_CONTEXT);
 	drain();
-	return settled();
+	return device_error();
 }
 
 API CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {

@@ -1,10 +1,10 @@
 /* copy.c: copies, fills, and values in memory that streams write and wait for.
  *
- * Pageable sources are staged at the call and pageable targets block, as documented; pinned memory is
- * read and written when the stream gets there. */
+ * Pageable sources are staged at the call and pageable targets block, as documented; pinned memory
+ * is read and written when the stream runs the copy. */
 #include "fakecuda.h"
 
-/* one end of a copy */
+/* End is the source or the target of a copy. */
 typedef struct {
 	uint8_t *bytes;
 	Pin *pin;
@@ -21,7 +21,7 @@ static End host_end(const void *p, size_t n) {
 	return (End){.bytes = (uint8_t *)p, .pageable = true};
 }
 
-/* with unified addressing the pointer says what it is */
+/* Returns the end at an address, which unified addressing tells to be the host's or a device's. */
 static End any_end(uint64_t p, size_t n, bool to_write) {
 	if (range_of(p, R_MEMORY | R_RESERVED) || pin_of_device(p, 1))
 		return device_end(p, n, to_write);
@@ -29,11 +29,14 @@ static End any_end(uint64_t p, size_t n, bool to_write) {
 }
 
 static void count_copy(End to, End from, size_t n) {
-	bool there = to.device && !to.pin, here = from.device && !from.pin; /* in device memory */
-	count(there ? here ? "bytes DtoD" : "bytes HtoD" : here ? "bytes DtoH" : "bytes HtoH", n);
+	bool to_device = to.device && !to.pin, from_device = from.device && !from.pin;
+	if (to_device)
+		count(from_device ? "bytes DtoD" : "bytes HtoD", n);
+	else
+		count(from_device ? "bytes DtoH" : "bytes HtoH", n);
 }
 
-/* `world` held by stream_lock; let go here */
+/* Queues a copy. The caller holds `world` (stream_lock); the function unlocks it. */
 static CUresult copy(Stream *s, End to, End from, size_t n, bool block) {
 	if (!to.bytes || !from.bytes) {
 		pthread_mutex_unlock(&world);
@@ -52,7 +55,7 @@ static CUresult copy(Stream *s, End to, End from, size_t n, bool block) {
 	pthread_mutex_unlock(&world);
 	if (!block && !to.pageable) return CUDA_SUCCESS;
 	stream_until(s, seq);
-	return settled();
+	return device_error();
 }
 
 #define COPY(stream, to, from, n, block)                                                           \
@@ -93,7 +96,7 @@ API CUresult cuMemcpyDtoH_v2(void *h, CUdeviceptr d, size_t n) {
 	COPY(NULL, host_end(h, n), device_end(d, n, false), n, true);
 }
 
-/* between device memory it does not wait for the copy, as the driver does not */
+/* Does not wait for the copy: neither does the driver between device memory. */
 API CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t n) {
 	ENTER(NEEDS_CONTEXT);
 	COPY(NULL, device_end(to, n, true), device_end(from, n, false), n, false);

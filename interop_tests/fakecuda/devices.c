@@ -1,4 +1,4 @@
-/* devices.c: cuInit, which devices there are and what they say of themselves. */
+/* devices.c: cuInit, the visible devices and their properties. */
 #include "fakecuda.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@ static void uuid_of(int device, char *bytes) {
 	for (int i = 0; i < 16; i++) bytes[i] = (char)(0xC0 + i * 7 + device * 31);
 }
 
-/* "GPU-..." or its beginning, or an index; -1 for none */
+/* Returns the device with that index, or with a UUID "GPU-..." that begins so; -1 for none. */
 static int device_named(const char *text) {
 	if (strncmp(text, "GPU-", 4)) {
 		char *end;
@@ -27,7 +27,7 @@ static int device_named(const char *text) {
 	return -1;
 }
 
-/* CUDA_VISIBLE_DEVICES ends at the first entry that names no device */
+/* Finds the visible devices. CUDA_VISIBLE_DEVICES ends at the first entry that names no device. */
 bool devices_find(void) {
 	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
 	device_count = 0;
@@ -46,7 +46,7 @@ bool devices_find(void) {
 	return device_count > 0;
 }
 
-/* this process's ordinal of a physical device, -1 when it does not see it */
+/* Returns this process's ordinal of a physical device, or -1 when it is not visible. */
 int device_of(int wanted) {
 	for (int d = 0; d < device_count; d++)
 		if (physical[d] == wanted) return d;

@@ -1,4 +1,5 @@
-/* events.c: a wait is for the latest record at the time of the call; without one it is no wait. */
+/* events.c: events. A wait is for the latest record at the time of the call; without one there is
+ * no wait. */
 #include "ipc.h"
 
 #include <unistd.h>
@@ -7,10 +8,10 @@ struct CUevent_st {
 	unsigned flags;
 	bool imported;
 	EventRow *row, local;
-	Point last; /* record of this process */
+	Point last; /* The latest record of this process. */
 	struct CUevent_st *next;
 };
-static struct CUevent_st *events; /* `world` guards them */
+static struct CUevent_st *events; /* Guarded by `world`. */
 _Atomic int live_events;
 
 static CUevent add(unsigned flags, EventRow *row, bool imported) {
@@ -25,7 +26,7 @@ static CUevent add(unsigned flags, EventRow *row, bool imported) {
 	return events = e;
 }
 
-/* `world` held */
+/* Reports whether the event exists. The caller holds `world`. */
 static bool known(CUevent e) {
 	for (CUevent k = events; k; k = k->next)
 		if (k == e) return true;
@@ -96,7 +97,7 @@ API CUresult cuEventQuery(CUevent e) {
 	bool done = atomic_load(&e->row->done) >= atomic_load(&e->row->recorded);
 	if (e->last.stream) stream_release(e->last.stream, e->last.seq);
 	pthread_mutex_unlock(&world);
-	return done ? settled() : CUDA_ERROR_NOT_READY;
+	return done ? device_error() : CUDA_ERROR_NOT_READY;
 }
 
 API CUresult cuEventSynchronize(CUevent e) {
@@ -114,19 +115,19 @@ API CUresult cuEventSynchronize(CUevent e) {
 		}
 		nap(20);
 	}
-	return settled();
+	return device_error();
 }
 
-/* returns at once; its memory stays, since work may still name it */
+/* Returns at once; the event's memory stays, since queued work may still refer to it. */
 API CUresult cuEventDestroy_v2(CUevent e) {
 	ENTER(NEEDS_CONTEXT);
 	if (!event_lock(e)) return CUDA_ERROR_INVALID_HANDLE;
-	static struct CUevent_st *graveyard;
+	static struct CUevent_st *retired;
 	struct CUevent_st **at = &events;
 	while (*at != e) at = &(*at)->next;
 	*at = e->next;
-	e->next = graveyard;
-	graveyard = e;
+	e->next = retired;
+	retired = e;
 	if (!e->imported && e->row != &e->local) atomic_store(&e->row->state, EVENT_DESTROYED);
 	atomic_fetch_sub(&live_events, 1);
 	pthread_mutex_unlock(&world);

@@ -23,8 +23,8 @@ bool handle_read(Handle *h, const void *bytes, int kind) {
 	return h->magic == HANDLE_MAGIC && h->sum == sum_of(h) && h->kind == kind;
 }
 
-/* Any address in an allocation gives the handle of the block it lies in. Imported, mapped (VMM) and host
- * memory have none. */
+/* Writes the handle of the block that the address lies in. Imported, mapped (VMM) and host memory
+ * have no handles. */
 API CUresult cuIpcGetMemHandle(CUipcMemHandle *h, CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	if (!h) return CUDA_ERROR_INVALID_VALUE;
@@ -61,7 +61,7 @@ static CUresult import(CUdeviceptr *p, const Handle *h) {
 	uint64_t base = real ? reserve(size) : 0;
 	if (!base) {
 		if (real) munmap(real, size);
-		memory_let_go(h->row, h->token);
+		memory_release(h->row, h->token);
 		return CUDA_ERROR_MAP_FAILED;
 	}
 	range_add((Range){.kind = R_IMPORTED,
@@ -83,14 +83,14 @@ API CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *p, CUipcMemHandle bytes, unsigne
 	if (!p || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS ||
 		!handle_read(&h, &bytes, HANDLE_MEMORY))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (h.pid == getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* the exporter itself */
+	if (h.pid == getpid()) return CUDA_ERROR_INVALID_CONTEXT; /* The caller exported it. */
 	pthread_mutex_lock(&world);
 	CUresult code = import(p, &h);
 	pthread_mutex_unlock(&world);
 	return code;
 }
 
-/* in the contexts of two devices */
+/* Reports whether the import is open in the contexts of two devices. */
 static bool held_twice(const Range *r) {
 	for (Range *q = ranges; q; q = q->next)
 		if (q != r && q->kind == R_IMPORTED && q->token == r->token) return true;
@@ -113,7 +113,7 @@ API CUresult cuIpcCloseMemHandle(CUdeviceptr p) {
 	if (!--r->references) {
 		munmap(r->real, r->size);
 		unreserve(r->base, r->size);
-		if (!held_twice(r)) memory_let_go(r->row, r->token);
+		if (!held_twice(r)) memory_release(r->row, r->token);
 		range_drop(r);
 	}
 	pthread_mutex_unlock(&world);

@@ -1,4 +1,4 @@
-/* ipc.h: what the 64 bytes of a handle hold. */
+/* ipc.h: the fields in the 64 bytes of a handle. */
 #ifndef FAKECUDA_IPC_H
 #define FAKECUDA_IPC_H
 
@@ -19,6 +19,7 @@ typedef struct {
 _Static_assert(sizeof(Handle) <= sizeof(CUipcMemHandle), "a handle fits");
 
 void handle_write(void *bytes, Handle h);
-bool handle_read(Handle *h, const void *bytes, int kind); /* false: damaged, or of another kind */
+/* Reads a handle and reports whether it is intact and of that kind. */
+bool handle_read(Handle *h, const void *bytes, int kind);
 
 #endif

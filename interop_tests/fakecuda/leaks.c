@@ -1,7 +1,7 @@
-/* leaks.c: the end of the process: what it left open, and its rows in the registry. */
+/* leaks.c: the end of the process: its open objects, and its rows in the registry. */
 #include "fakecuda.h"
 
-/* for tests in the same process: how much is open; said in one line when something is */
+/* Returns the number of open objects and logs a line when there are any. */
 API int fakecuda_leaks(void) {
 	int allocated = 0, imported = 0, mapped = 0, running = 0, pinned = 0,
 		events = atomic_load(&live_events);

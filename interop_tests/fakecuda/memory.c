@@ -1,19 +1,19 @@
-/* memory.c: device memory. Below 2 MiB allocations share blocks, as the driver's do; an export is always
- * that of the whole block. */
+/* memory.c: device memory. Allocations below 2 MiB share blocks, as the driver's do; an export is
+ * always of the whole block. */
 #include "fakecuda.h"
 
 #include <sys/mman.h>
 
-#define UNIT 512 /* what the driver aligns allocations to */
+#define UNIT 512 /* The driver's alignment of allocations. */
 #define UNITS (BLOCK_SIZE / UNIT)
 
 struct Block {
 	int device, row;
 	uint64_t token, base, size;
 	uint8_t *real;
-	bool whole; /* one allocation has it all */
+	bool whole; /* One allocation has the whole block. */
 	unsigned pieces;
-	bool taken[UNITS]; /* by small allocations */
+	bool taken[UNITS]; /* The units that small allocations have. */
 	Block *next;
 };
 
@@ -28,7 +28,7 @@ static Block *block_new(int device, uint64_t size, bool whole) {
 	Block *b = base ? calloc(1, sizeof *b) : NULL;
 	if (!b) {
 		if (real) munmap(real, size);
-		memory_let_go(row, token);
+		memory_release(row, token);
 		return NULL;
 	}
 	memset(real, FRESH, size);
@@ -49,11 +49,11 @@ static void block_free(Block *b) {
 	*at = b->next;
 	munmap(b->real, b->size);
 	unreserve(b->base, b->size);
-	memory_let_go(b->row, b->token);
+	memory_release(b->row, b->token);
 	free(b);
 }
 
-/* first fit; UNITS when there is no room */
+/* Returns the first unit with room for units, or UNITS when there is none. */
 static size_t room_in(const Block *b, size_t units) {
 	for (size_t i = 0, free = 0; i < UNITS; i++) {
 		free = b->taken[i] ? 0 : free + 1;
@@ -107,8 +107,9 @@ API CUresult cuMemAlloc_v2(CUdeviceptr *p, size_t n) {
 API CUresult cuMemFree_v2(CUdeviceptr p) {
 	ENTER(NEEDS_CONTEXT);
 	if (!p) return CUDA_SUCCESS;
-	drain(); /* the driver waits for the device, too */
-	if (settled()) return settled();
+	drain(); /* The driver waits for the device, too. */
+	CUresult code = device_error();
+	if (code) return code;
 	pthread_mutex_lock(&world);
 	Range *r = range_of(p, R_ALLOCATED);
 	if (!r || r->base != p) {

@@ -1,4 +1,4 @@
-/* names.c: names of errors, and finding entry points by name. */
+/* names.c: names of errors, and entry points by their names. */
 #include "fakecuda.h"
 
 #include <dlfcn.h>
@@ -54,7 +54,7 @@ API CUresult cuGetErrorString(CUresult code, const char **text) {
 	return describe((int)code, text, true);
 }
 
-/* the newest version of a symbol that there is */
+/* Returns the newest version of a symbol, or NULL. */
 static void *find(const char *symbol) {
 	static const char *const suffixes[] = {"_v3", "_v2", ""};
 	Dl_info here;

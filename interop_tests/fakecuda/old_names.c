@@ -1,4 +1,4 @@
-/* old_names.c: entry points under the names they had before; cuda.h declares the new ones alone. */
+/* old_names.c: entry points under the names of older drivers, which cuda.h no longer declares. */
 #include "fakecuda.h"
 
 CUresult cuDeviceGetUuid_v2(CUuuid *, CUdevice);

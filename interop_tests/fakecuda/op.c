@@ -1,9 +1,9 @@
-/* op.c: one operation of a stream, when its turn has come. */
+/* op.c: running one operation of a stream. */
 #include "fakecuda.h"
 
 #define PIECES 8
 
-/* until, but not past the device's death; says so once when it takes long */
+/* Patience is the state of a wait, which logs one line when it takes long. */
 typedef struct {
 	int64_t since;
 	bool told;
@@ -17,7 +17,7 @@ static void poll(Patience *p, const char *what) {
 	say("STUCK: a stream has waited %d ms for %s", (int)(config.stuck_us / 1000), what);
 }
 
-/* a large copy lands in pieces, in any order */
+/* Copies. A large copy arrives in pieces, in any order. */
 static void copy(Stream *s, const Op *o) {
 	const uint8_t *src = o->stage ? o->stage : o->src;
 	if (!config.delay_us || o->n < 4096) {
@@ -78,7 +78,7 @@ static void wait_value(const Op *o) {
 	}
 }
 
-/* with a dead device nothing happens any more */
+/* Runs an operation; on a dead device it does nothing. */
 void op_run(Stream *s, Op *o) {
 	for (unsigned i = 0; i < o->ndeps; i++) stream_until(o->deps[i].stream, o->deps[i].seq);
 	watch_start(o);

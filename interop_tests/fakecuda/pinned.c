@@ -1,8 +1,9 @@
-/* pinned.c: host memory that the device reaches: allocated as such, or registered.
+/* pinned.c: host memory that the device can access: allocated as such, or registered.
  *
- * What was registered has another address on the device than in the host, so that code which mixes them
- * up fails; FAKECUDA_HOSTPTR=1 makes them one, as attribute 91 then says. A registered shared mapping is
- * mapped once more for the device: like pinned pages, that stays when the program unmaps its own. */
+ * Registered memory has another address on the device than in the host, so that code which confuses
+ * the two fails; with FAKECUDA_HOSTPTR=1 the addresses are the same, and attribute 91 is 1. A
+ * registered shared mapping is mapped once more for the device: like pinned pages, that mapping
+ * stays when the program unmaps its own. */
 #include "fakecuda.h"
 
 #include <stdio.h>
@@ -74,7 +75,7 @@ static CUresult unpin(void *p, bool owned, CUresult absent) {
 		free(q);
 	}
 	pthread_mutex_unlock(&world);
-	return q ? settled() : absent;
+	return q ? device_error() : absent;
 }
 
 API CUresult cuMemFreeHost(void *p) {
@@ -82,7 +83,7 @@ API CUresult cuMemFreeHost(void *p) {
 	return unpin(p, true, CUDA_ERROR_INVALID_VALUE);
 }
 
-/* how [p, p+n) is mapped, by /proc; false if there are holes */
+/* Reads from /proc how [p, p+n) is mapped. Returns false if there are holes. */
 static bool mapping_of(const uint8_t *p, size_t n, bool *writable, bool *shared) {
 	FILE *maps = fopen("/proc/self/maps", "re");
 	char text[512], mode[8];
@@ -106,8 +107,8 @@ static CUresult pin(uint8_t *p, size_t n, unsigned flags) {
 	if (!mapping_of(p, n, &writable, &shared) || (!writable && !read_only))
 		return CUDA_ERROR_INVALID_VALUE;
 	const size_t within = (uint64_t)p % (size_t)getpagesize(), all = n + within;
-	uint8_t *real = shared ? mremap(p - within, 0, all, MREMAP_MAYMOVE)
-						   : MAP_FAILED; /* size 0: a second mapping */
+	/* The size of 0 makes a second mapping. */
+	uint8_t *real = shared ? mremap(p - within, 0, all, MREMAP_MAYMOVE) : MAP_FAILED;
 	Pin q = {.host = p,
 		.real = real == MAP_FAILED ? p : real + within,
 		.n = n,

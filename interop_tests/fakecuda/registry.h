@@ -1,4 +1,4 @@
-/* registry.h: the rows of the shared registry; shared.c alone reads and writes them. */
+/* registry.h: the rows of the shared registry; only shared.c accesses them. */
 #ifndef FAKECUDA_REGISTRY_H
 #define FAKECUDA_REGISTRY_H
 
@@ -15,7 +15,8 @@ typedef struct {
 	uint64_t born;
 } ProcessRow;
 
-/* token 0: free. The owner made it; when it frees it or dies the memory stays for the other holders. */
+/* MemoryRow is device memory. Its owner made it; when the owner frees it or ends, the memory stays
+ * for the other holders. A row with token 0 is free. */
 typedef struct {
 	uint64_t token, size;
 	int32_t device, owner;
@@ -24,7 +25,7 @@ typedef struct {
 
 typedef struct {
 	uint64_t magic, next_token;
-	pthread_mutex_t lock; /* robust: its holder may be killed */
+	pthread_mutex_t lock; /* Robust: the process that holds it may be killed. */
 	ProcessRow processes[MAX_PROCESSES];
 	MemoryRow memory[MAX_MEMORY];
 	EventRow events[MAX_EVENTS];

@@ -1,4 +1,4 @@
-/* say.c: lines of the log; the clock and chance. */
+/* say.c: lines of the log; the clock and random numbers. */
 #include "fakecuda.h"
 
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* one write, so that lines of several processes do not mix */
+/* Logs a line with one write, so that lines of several processes do not mix. */
 static void line(const char *mark, const char *format, va_list v) {
 	char text[512];
 	int n = snprintf(text, sizeof text, "fakecuda[%d] %s", getpid(), mark);
@@ -29,7 +29,7 @@ void say(const char *format, ...) {
 	va_end(v);
 }
 
-/* the program did what the real driver leaves undefined */
+/* Logs a use of the driver that is undefined behaviour. */
 void undefined(const char *format, ...) {
 	va_list v;
 	va_start(v, format);
@@ -50,7 +50,8 @@ void nap(long us) {
 	nanosleep(&t, NULL);
 }
 
-uint64_t next_random(uint64_t *state) { /* xorshift */
+/* Returns the next number of a xorshift generator. */
+uint64_t next_random(uint64_t *state) {
 	*state ^= *state << 13;
 	*state ^= *state >> 7;
 	*state ^= *state << 17;

@@ -1,8 +1,9 @@
-/* shared.c: the registry of all processes on one FAKECUDA_DIR, as the kernel module keeps one.
+/* shared.c: the registry of all processes on one FAKECUDA_DIR, as the kernel module has one.
  *
- * A file of rows: processes, device memory with a bit for each process that holds it, and events. The
- * dead are told by /proc (gone, a zombie, or another start time) and lose what they held: memory that
- * nobody holds is free again. A registry in which nobody lives is begun anew. */
+ * It is a file of rows: processes, device memory with a bit for each process that holds it, and
+ * events. /proc tells which processes are dead (gone, a zombie, or another start time). A dead
+ * process loses its memory and events, and memory without a holder is free again. A registry
+ * without a living process is begun anew. */
 #include "fakecuda.h"
 
 #include <errno.h>
@@ -18,9 +19,9 @@
 #include "registry.h"
 
 static Registry *reg;
-static int me = -1; /* my process row */
+static int me = -1; /* The row of this process. */
 
-/* the start time of a living process, 0 for none */
+/* Returns the start time of a living process, or 0. */
 static uint64_t born(int pid) {
 	char path[40], text[1024];
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -30,7 +31,7 @@ static uint64_t born(int pid) {
 	close(fd);
 	if (n <= 0) return 0;
 	text[n] = 0;
-	char *p = strrchr(text, ')'); /* the name before it may hold anything */
+	char *p = strrchr(text, ')'); /* The name before it may contain any byte. */
 	if (!p || p[2] == 'Z' || p[2] == 'X') return 0;
 	p += 2;
 	for (int field = 3; p && field < 22; field++) p = strchr(p + 1, ' ');
@@ -66,9 +67,10 @@ static void unname(int row) {
 	reg->memory[row].owner = NOBODY;
 }
 
-/* The process lets go; an owner takes the name with it, so that nobody opens it again. The bit goes last:
- * who is killed before that is buried by another, who does it all once more. */
-static void forget(int row, int process) {
+/* Removes a process from the holders of memory. With the owner goes the name of its file, so that
+ * no process opens it again. The bit is cleared last: if this process is killed before that,
+ * another one repeats all of it. */
+static void remove_holder(int row, int process) {
 	MemoryRow *m = &reg->memory[row];
 	if (!held(m, process)) return;
 	if (m->owner == process) unname(row);
@@ -77,30 +79,31 @@ static void forget(int row, int process) {
 	if (!held_by_any(m)) memset(m, 0, sizeof *m);
 }
 
-static void bury(int process) {
+static void remove_process(int process) {
 	for (int i = 0; i < MAX_MEMORY; i++)
-		if (reg->memory[i].token) forget(i, process);
+		if (reg->memory[i].token) remove_holder(i, process);
 	for (int i = 0; i < MAX_EVENTS; i++)
 		if (reg->events[i].state && reg->events[i].owner == process)
 			atomic_store(&reg->events[i].state, EVENT_FREE);
 	memset(&reg->processes[process], 0, sizeof reg->processes[process]);
 }
 
-static void bury_the_dead(void) {
-	bool somebody = false;
+static void remove_dead(void) {
+	bool found = false;
 	for (int i = 0; i < MAX_PROCESSES; i++) {
 		if (!reg->processes[i].pid || i == me || lives(&reg->processes[i])) continue;
-		bury(i);
-		somebody = true;
+		remove_process(i);
+		found = true;
 	}
-	for (int i = 0; somebody && i < MAX_MEMORY; i++) /* killed while it made or freed the row */
+	/* A process may have been killed while it made or freed a row. */
+	for (int i = 0; found && i < MAX_MEMORY; i++)
 		if (reg->memory[i].token && !held_by_any(&reg->memory[i])) {
 			unname(i);
 			memset(&reg->memory[i], 0, sizeof reg->memory[i]);
 		}
 }
 
-/* ---- coming and going ------------------------------------------------------------------------------- */
+/* ---- joining and leaving ---- */
 
 static void lock_init(pthread_mutex_t *m) {
 	pthread_mutexattr_t a;
@@ -111,20 +114,20 @@ static void lock_init(pthread_mutex_t *m) {
 	pthread_mutexattr_destroy(&a);
 }
 
-static bool deserted(void) {
+static bool registry_unused(void) {
 	for (int i = 0; i < MAX_PROCESSES; i++)
 		if (lives(&reg->processes[i])) return false;
 	return true;
 }
 
-/* the file, locked and not removed meanwhile by the last one to leave */
+/* Opens and locks the file, which the last process to leave may remove meanwhile. */
 static int open_registry(char *path, size_t n) {
 	snprintf(path, n, "%s/registry", config.dir);
 	for (;;) {
 		struct stat s;
 		mkdir(config.dir, 0700);
 		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0 && errno == ENOENT) continue; /* the folder went */
+		if (fd < 0 && errno == ENOENT) continue; /* The folder was removed. */
 		if (fd < 0) return -1;
 		if (!flock(fd, LOCK_EX) && !fstat(fd, &s) && s.st_nlink) return fd;
 		close(fd);
@@ -132,7 +135,7 @@ static int open_registry(char *path, size_t n) {
 }
 
 static void close_registry(int fd) {
-	flock(fd, LOCK_UN); /* the mapping keeps the file open, and it the lock */
+	flock(fd, LOCK_UN); /* The mapping refers to the file, which would keep the lock. */
 	close(fd);
 }
 
@@ -143,8 +146,9 @@ CUresult shared_open(void) {
 	bool ok = !ftruncate(fd, sizeof *reg) &&
 		(reg = mmap(NULL, sizeof *reg, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED;
 	if (ok) {
-		if (reg->magic != REGISTRY_MAGIC || deserted()) {
-			for (int i = 0; reg->magic == REGISTRY_MAGIC && i < MAX_PROCESSES; i++) bury(i);
+		if (reg->magic != REGISTRY_MAGIC || registry_unused()) {
+			for (int i = 0; reg->magic == REGISTRY_MAGIC && i < MAX_PROCESSES; i++)
+				remove_process(i);
 			uint64_t token = reg->next_token;
 			memset(reg, 0, sizeof *reg);
 			lock_init(&reg->lock);
@@ -152,7 +156,7 @@ CUresult shared_open(void) {
 			reg->magic = REGISTRY_MAGIC;
 		}
 		shared_lock();
-		bury_the_dead();
+		remove_dead();
 		for (me = 0; me < MAX_PROCESSES && reg->processes[me].pid; me++) {
 		}
 		ok = me < MAX_PROCESSES;
@@ -163,22 +167,22 @@ CUresult shared_open(void) {
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_OPERATING_SYSTEM;
 }
 
-/* at exit: what is mine goes; the last one removes the registry */
+/* Removes this process at its exit; the last one removes the registry. */
 void shared_close(void) {
 	char path[256];
 	int fd = open_registry(path, sizeof path);
 	if (fd < 0) return;
 	shared_lock();
-	bury(me);
+	remove_process(me);
 	shared_unlock();
-	if (deserted()) {
+	if (registry_unused()) {
 		unlink(path);
 		if (!config.own_dir) rmdir(config.dir);
 	}
 	close_registry(fd);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static uint64_t used_locked(int device) {
 	uint64_t sum = 0;
@@ -189,7 +193,7 @@ static uint64_t used_locked(int device) {
 
 uint64_t memory_used(int device) {
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	uint64_t used = used_locked(device);
 	shared_unlock();
 	return used;
@@ -201,10 +205,11 @@ static uint64_t fresh_token(void) {
 	return ++reg->next_token ^ (uint64_t)t.tv_nsec << 32;
 }
 
+/* Returns the row of new memory, or a negative number when there is no room. */
 int memory_new(int device, uint64_t size, uint64_t *token) {
 	int row = -1;
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	if (used_locked(device) + size <= config.memory)
 		for (row = 0; row < MAX_MEMORY && reg->memory[row].token; row++) {
 		}
@@ -219,13 +224,13 @@ int memory_new(int device, uint64_t size, uint64_t *token) {
 	return row;
 }
 
-/* One more process holds it. Memory whose owner freed it or died can no longer be opened, but for an
- * orphan: what a file descriptor names. */
+/* Makes this process a holder of memory. After its owner freed it or ended, only memory named by a
+ * file descriptor (orphan) can still be opened. */
 CUresult memory_hold(int row, uint64_t token, bool orphan, uint64_t *size) {
 	CUresult code = CUDA_ERROR_INVALID_HANDLE;
 	if (row < 0 || row >= MAX_MEMORY) return code;
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	MemoryRow *m = &reg->memory[row];
 	if (m->token == token && (orphan || m->owner != NOBODY)) {
 		m->holders[me / 64] |= 1ull << me % 64;
@@ -236,17 +241,17 @@ CUresult memory_hold(int row, uint64_t token, bool orphan, uint64_t *size) {
 	return code;
 }
 
-void memory_let_go(int row, uint64_t token) {
+void memory_release(int row, uint64_t token) {
 	shared_lock();
-	if (reg->memory[row].token == token) forget(row, me);
+	if (reg->memory[row].token == token) remove_holder(row, me);
 	shared_unlock();
 }
 
-/* how many living processes hold it beside this one */
+/* Returns the number of other living processes that hold the memory. */
 int memory_others(int row) {
 	int n = 0;
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	for (int i = 0; i < MAX_PROCESSES; i++) n += i != me && held(&reg->memory[row], i);
 	shared_unlock();
 	return n;
@@ -258,19 +263,18 @@ uint8_t *memory_map(int row, uint64_t token, uint64_t size, bool create) {
 	int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0), 0600);
 	if (fd < 0) return NULL;
 	uint8_t *p = MAP_FAILED;
-	if (!create ||
-		!posix_fallocate(
-			fd, 0, (off_t)size)) /* a full file system is an error here, not a signal later */
+	/* The allocation makes a full file system an error here, not a signal later. */
+	if (!create || !posix_fallocate(fd, 0, (off_t)size))
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* ---- events ----------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 EventRow *event_new(void) {
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	int i = 0;
 	while (i < MAX_EVENTS && atomic_load(&reg->events[i].state)) i++;
 	EventRow *e = i < MAX_EVENTS ? &reg->events[i] : NULL;
@@ -290,7 +294,7 @@ int event_index(const EventRow *row) { return (int)(row - reg->events); }
 EventRow *event_at(int index, uint64_t token) {
 	if (index < 0 || index >= MAX_EVENTS) return NULL;
 	shared_lock();
-	bury_the_dead();
+	remove_dead();
 	EventRow *e = &reg->events[index];
 	bool live = atomic_load(&e->state) == EVENT_LIVE && atomic_load(&e->token) == token;
 	shared_unlock();

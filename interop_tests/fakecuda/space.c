@@ -1,4 +1,4 @@
-/* space.c: device addresses. They fault in the host, and lie elsewhere in every process. */
+/* space.c: device addresses. They fault in the host, and differ between processes. */
 #include "fakecuda.h"
 
 #include <sys/mman.h>
@@ -7,13 +7,13 @@
 
 Range *ranges;
 
-/* PROT_NONE, on a boundary of BLOCK_SIZE; 0 when there is no room */
+/* Reserves addresses without access, on a boundary of BLOCK_SIZE. Returns 0 without room. */
 uint64_t reserve(uint64_t size) {
 	static _Atomic uint64_t hint;
 	uint64_t start = 0, want = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	/* at 0x7a.. ThreadSanitizer lets programs map memory, and nothing else of the process lies near */
+	/* ThreadSanitizer lets programs map memory at 0x7a.., and no other mapping is near. */
 	uint64_t first = 0x7a0000000000ull +
 		(((uint64_t)getpid() * 2654435761u ^ (uint64_t)t.tv_nsec) & 0x3fff) * 0x4000000ull;
 	atomic_compare_exchange_strong(&hint, &start, first);
@@ -53,7 +53,7 @@ Range *range_of(uint64_t address, int kinds) {
 	return NULL;
 }
 
-/* what the device finds at an address, NULL when it may not go there */
+/* Returns the bytes at a device address, or NULL when the device has no access. */
 uint8_t *bytes_at(uint64_t address, size_t n, bool to_write) {
 	Range *r = range_of(address, R_MEMORY);
 	if (r) {

@@ -1,8 +1,8 @@
-/* stream.c: a stream is a thread that runs what was put on it, in order, some time later.
+/* stream.c: a stream is a thread that runs its operations in order, some time later.
  *
- * A late stream (FAKECUDA_ORDER) runs nothing that nobody waits for: work is held until this process
- * synchronises with it or asks whether it is done, or until its deadline, so that two programs which
- * legally wait for one another still go on. What is drained together runs youngest stream first. */
+ * A late stream (FAKECUDA_ORDER) holds an operation until this process synchronises with it or asks
+ * whether it is done, or until its deadline, so that two programs which legally wait for one
+ * another still go on. Streams that are drained together run youngest first. */
 #include "fakecuda.h"
 
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 
 Stream *streams;
-static Stream *graveyard; /* points on a stream outlive it */
+static Stream *retired; /* Streams that ended: a Point may still refer to them. */
 
 static bool may_run(const Stream *s, const Op *o) {
 	return !s->late || o->seq <= s->due || now_us() >= o->deadline || atomic_load(&poisoned);
@@ -55,7 +55,7 @@ static void finish(Stream *s, Op *o) {
 
 static void *work(void *arg) {
 	Stream *s = arg;
-	prctl(PR_SET_TIMERSLACK, 1); /* short delays are short */
+	prctl(PR_SET_TIMERSLACK, 1); /* Short delays must be short. */
 	for (Op *o; (o = next_op(s));) {
 		op_run(s, o);
 		finish(s, o);
@@ -64,13 +64,13 @@ static void *work(void *arg) {
 	Stream **at = &streams;
 	while (*at != s) at = &(*at)->next;
 	*at = s->next;
-	s->next = graveyard;
-	graveyard = s;
+	s->next = retired;
+	retired = s;
 	pthread_mutex_unlock(&world);
 	return NULL;
 }
 
-/* `world` held */
+/* Makes a stream. The caller holds `world`. */
 static Stream *stream_new(CUcontext c, unsigned flags) {
 	static uint64_t made;
 	Stream *s = calloc(1, sizeof *s);
@@ -87,7 +87,7 @@ static Stream *stream_new(CUcontext c, unsigned flags) {
 	pthread_cond_init(&s->changed, &monotonic);
 	s->next = streams;
 	streams = s;
-	sigset_t all, before; /* signals are for the program's own threads */
+	sigset_t all, before; /* Signals go to the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_t thread;
@@ -97,7 +97,8 @@ static Stream *stream_new(CUcontext c, unsigned flags) {
 	return s;
 }
 
-/* 0, 1 and 2 are the default streams; the per-thread one is taken for the legacy one, which orders more */
+/* Returns a stream, with `world` locked, or NULL. 0, 1 and 2 are the default streams; the
+ * per-thread one is the legacy one here, which orders more. */
 Stream *stream_lock(CUstream handle) {
 	pthread_mutex_lock(&world);
 	if ((uintptr_t)handle <= 2) {
@@ -110,7 +111,8 @@ Stream *stream_lock(CUstream handle) {
 	return NULL;
 }
 
-/* the legacy stream and those that are not NON_BLOCKING order each other */
+/* Adds the dependencies of an operation: the legacy stream and the streams that are not
+ * NON_BLOCKING wait for each other. */
 static void order(Stream *s, Op *o) {
 	Stream *legacy = s->context->legacy;
 	unsigned n = 1;
@@ -128,7 +130,7 @@ static void order(Stream *s, Op *o) {
 			o->deps[o->ndeps++] = (Point){t, t->queued};
 }
 
-/* `world` held */
+/* Queues an operation and returns its number. The caller holds `world`. */
 uint64_t stream_put(Stream *s, Op op) {
 	static uint64_t clock;
 	Op *o = malloc(sizeof *o);
@@ -153,7 +155,7 @@ uint64_t stream_put(Stream *s, Op op) {
 	return seq;
 }
 
-/* somebody wants to see it: it is held back no longer */
+/* Lets a late stream run its operations up to seq. */
 void stream_release(Stream *s, uint64_t seq) {
 	pthread_mutex_lock(&s->m);
 	if (s->due < seq) {
@@ -163,6 +165,7 @@ void stream_release(Stream *s, uint64_t seq) {
 	pthread_mutex_unlock(&s->m);
 }
 
+/* Waits until the operations up to seq are done. */
 void stream_until(Stream *s, uint64_t seq) {
 	stream_release(s, seq);
 	pthread_mutex_lock(&s->m);
@@ -170,7 +173,7 @@ void stream_until(Stream *s, uint64_t seq) {
 	pthread_mutex_unlock(&s->m);
 }
 
-/* all streams of the process; `world` not held */
+/* Waits until all streams of the process are done. The caller does not hold `world`. */
 void drain(void) {
 	for (;;) {
 		Stream *youngest = NULL;
@@ -185,7 +188,7 @@ void drain(void) {
 	}
 }
 
-/* whether work that is not done reads or writes there; `world` held */
+/* Reports whether an operation that is not done accesses the bytes. The caller holds `world`. */
 bool streams_touch(const uint8_t *p, size_t n) {
 	bool found = false;
 	for (Stream *s = streams; s && !found; s = s->next) {
@@ -217,7 +220,7 @@ API CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 	return CUDA_SUCCESS;
 }
 
-/* returns at once; the stream goes when its work is done */
+/* Returns at once; the stream ends when its work is done. */
 API CUresult cuStreamDestroy_v2(CUstream handle) {
 	ENTER(NEEDS_CONTEXT);
 	Stream *s = (uintptr_t)handle > 2 ? stream_lock(handle) : NULL;
@@ -237,7 +240,7 @@ API CUresult cuStreamSynchronize(CUstream handle) {
 	uint64_t seq = s->queued;
 	pthread_mutex_unlock(&world);
 	stream_until(s, seq);
-	return settled();
+	return device_error();
 }
 
 API CUresult cuStreamQuery(CUstream handle) {
@@ -247,7 +250,7 @@ API CUresult cuStreamQuery(CUstream handle) {
 	bool done = atomic_load(&s->done) >= s->queued;
 	stream_release(s, s->queued);
 	pthread_mutex_unlock(&world);
-	return done ? settled() : CUDA_ERROR_NOT_READY;
+	return done ? device_error() : CUDA_ERROR_NOT_READY;
 }
 
 API CUresult cuStreamGetCtx(CUstream handle, CUcontext *c) {

@@ -16,7 +16,7 @@ struct Physical {
 	Physical *next;
 };
 
-static Physical *physicals; /* `world` guards them */
+static Physical *physicals; /* Guarded by `world`. */
 
 static Physical *physical_add(Physical p) {
 	Physical *n = malloc(sizeof *n);
@@ -39,9 +39,9 @@ static void physical_drop(Physical *p) {
 	while (*at != p) at = &(*at)->next;
 	*at = p->next;
 	close(p->fd);
-	bool again = false; /* imported beside the original */
+	bool again = false; /* The process has the original and an import. */
 	for (Physical *q = physicals; q; q = q->next) again |= q->token == p->token;
-	if (!again) memory_let_go(p->row, p->token);
+	if (!again) memory_release(p->row, p->token);
 	free(p);
 }
 
@@ -71,7 +71,7 @@ API CUresult cuMemCreate(CUmemGenericAllocationHandle *h, size_t n, const CUmemA
 	int fd = memfd_create(name, MFD_CLOEXEC);
 	if (fd < 0 || posix_fallocate(fd, 0, (off_t)n)) {
 		if (fd >= 0) close(fd);
-		memory_let_go(row, token);
+		memory_release(row, token);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	pthread_mutex_lock(&world);
@@ -109,7 +109,7 @@ API CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandl
 	return fd < 0 ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_SUCCESS;
 }
 
-/* the name of the memory file says which row it is */
+/* Reads the row and the token from the name of a memory file. */
 static bool row_of(int fd, int *row, uint64_t *token) {
 	char link[64], name[96];
 	unsigned long long t;
@@ -123,7 +123,7 @@ static bool row_of(int fd, int *row, uint64_t *token) {
 	return true;
 }
 
-/* an import holds the memory of its own right: the exporter may go first */
+/* Imports memory. The import is a holder of its own: the exporter may end first. */
 API CUresult cuMemImportFromShareableHandle(
 	CUmemGenericAllocationHandle *h, void *os, CUmemAllocationHandleType type) {
 	ENTER(NEEDS_CONTEXT);
@@ -134,7 +134,7 @@ API CUresult cuMemImportFromShareableHandle(
 	struct stat s;
 	if ((fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0 || fstat(fd, &s))
 		return CUDA_ERROR_OPERATING_SYSTEM;
-	/* when nobody holds it any more but this descriptor, the memory is there and accounted to nobody */
+	/* Memory that only this descriptor refers to exists, without an account. */
 	if (memory_hold(row, token, true, &size)) size = (uint64_t)s.st_size;
 	pthread_mutex_lock(&world);
 	*h = (uintptr_t)physical_add((Physical){
@@ -173,7 +173,7 @@ API CUresult cuMemAddressFree(CUdeviceptr p, size_t n) {
 	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* `world` held */
+/* Maps physical memory. The caller holds `world`. */
 static CUresult map(uint64_t p, size_t n, Physical *ph) {
 	Range *r = range_of(p, R_RESERVED);
 	if (!ph || n > ph->size || !r || n > r->size - (p - r->base)) return CUDA_ERROR_INVALID_VALUE;
@@ -197,8 +197,8 @@ static CUresult map(uint64_t p, size_t n, Physical *ph) {
 API CUresult cuMemMap(CUdeviceptr p, size_t n, size_t offset, CUmemGenericAllocationHandle h,
 	unsigned long long flags) {
 	ENTER(NEEDS_INIT);
-	if (flags || offset || !n || n % BLOCK_SIZE || p % BLOCK_SIZE)
-		return CUDA_ERROR_INVALID_VALUE; /* the driver wants offset 0 */
+	/* The driver accepts no other offset than 0. */
+	if (flags || offset || !n || n % BLOCK_SIZE || p % BLOCK_SIZE) return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&world);
 	CUresult code = map(p, n, physical_of(h));
 	pthread_mutex_unlock(&world);

@@ -1,12 +1,13 @@
-/* watch.c: pinned memory is touched when the stream gets there, not at the call.
+/* watch.c: pinned memory is accessed when the stream runs the copy, not at the call.
  *
- * A source that was written in between is reported: its sum at the call and after the copy differ. That
- * is no mistake where something ordered the write: a copy of the device into the same memory, a host
- * function before, or, in memory shared with other processes, a wait before. A target is spoilt as
- * soon as the copy may begin, so that who reads it too early cannot take what lay there for the answer. */
+ * A source that was written in between is reported: its sums at the call and after the copy differ.
+ * That is no mistake where the write is ordered: by a copy of the device into the same memory, by a
+ * host function before, or, in memory shared with other processes, by a wait before. A target is
+ * filled with UNWRITTEN as soon as the copy may begin, so that a program which reads it too early
+ * finds no old data. */
 #include "fakecuda.h"
 
-#define SMALLEST_TARGET 64 /* a flag the host polls is left alone */
+#define SMALLEST_TARGET 64 /* Smaller ones, such as flags that the host polls, stay as they are. */
 
 static uint64_t sum_of(const uint8_t *p, size_t n) {
 	uint64_t sum = n, word;
@@ -24,13 +25,13 @@ static bool ordered_writes(const Stream *s, const Pin *source) {
 		(source->shared && atomic_load(&s->waits));
 }
 
-static void spoil(const Op *o) {
+static void mark_unwritten(const Op *o) {
 	if (o->kind != OP_COPY || !o->target || o->n < SMALLEST_TARGET) return;
 	bool overlap = !o->stage && o->src < o->dst + o->n && o->dst < o->src + o->n;
 	if (!overlap) memset(o->dst, UNWRITTEN, o->n);
 }
 
-/* `world` held, before the operation is on the stream */
+/* Notes an operation before it is queued. The caller holds `world`. */
 void watch_queue(Stream *s, Op *o) {
 	bool idle = atomic_load(&s->done) == s->queued && !o->ndeps;
 	if (o->source && config.check && !ordered_writes(s, o->source)) {
@@ -41,11 +42,11 @@ void watch_queue(Stream *s, Op *o) {
 	if (!o->target) return;
 	atomic_fetch_add(&o->target->writes, 1);
 	atomic_fetch_add(&o->target->pending, 1);
-	if (config.check && idle && !s->late) spoil(o);
+	if (config.check && idle && !s->late) mark_unwritten(o);
 }
 
 void watch_start(Op *o) {
-	if (config.check && !atomic_load(&poisoned)) spoil(o);
+	if (config.check && !atomic_load(&poisoned)) mark_unwritten(o);
 }
 
 void watch_end(Op *o) {
@@ -54,6 +55,7 @@ void watch_end(Op *o) {
 		return;
 	if (sum_of(o->src, o->n) != o->sum)
 		undefined(
-			"pinned memory (%zu bytes at %p) was written after the copy from it was queued and before it ran",
+			"pinned memory (%zu bytes at %p) was written after the copy from it was queued and before "
+			"it ran",
 			o->n, (void *)(o->source->host + (o->src - o->source->real)));
 }

@@ -1,9 +1,9 @@
 /* threads.c: a program of threads and two processes on the double: threads LIBRARY ROUNDS.
  *
- * Compiled against NVIDIA's cuda.h: it is what a user's program sees. Each thread moves frames from
- * pinned memory over two streams that an event orders and back, two threads at a time share a ring
- * of one slot whose order is in cells of registered memory, and a child process reads an export. Built
- * with -DMISTAKE nothing orders the two streams: a run that ThreadSanitizer must report. */
+ * It is compiled against NVIDIA's cuda.h, as a user's program is. Each thread moves frames from
+ * pinned memory over two streams, which an event orders, and back; two threads share a ring of one
+ * slot, ordered by cells of registered memory; a child process reads an export. Built with
+ * -DMISTAKE nothing orders the two streams: a run that ThreadSanitizer must report. */
 #include <cuda.h>
 #include <dlfcn.h>
 #include <pthread.h>
@@ -70,12 +70,18 @@ static void check(CUresult code, const char *call) {
 
 static void verify(const unsigned char *p, size_t n, unsigned char want) {
 	for (size_t i = 0; i < n; i++)
-		if (p[i] != want) fprintf(stderr, "byte %zu is %d, not %d\n", i, p[i], want), abort();
+		if (p[i] != want) {
+			fprintf(stderr, "byte %zu is %d, not %d\n", i, p[i], want);
+			abort();
+		}
 }
 
 static void load(const char *library) {
 	void *lib = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-	if (!lib) fprintf(stderr, "%s\n", dlerror()), abort();
+	if (!lib) {
+		fprintf(stderr, "%s\n", dlerror());
+		abort();
+	}
 #define FIND(symbol)                                                                               \
 	if (!(cu.p_##symbol = (__typeof__(symbol) *)dlsym(lib, NAME(symbol))))                         \
 		fprintf(stderr, "no %s\n", NAME(symbol)), abort();
@@ -86,7 +92,7 @@ static void load(const char *library) {
 
 static void CUDA_CB add_one(void *counter) { ++*(unsigned *)counter; }
 
-/* pinned -> a -> b -> pinned, over two streams */
+/* Carries frames from pinned memory to a, to b and back to pinned memory, over two streams. */
 static void *carry(void *arg) {
 	unsigned char mark = (unsigned char)(uintptr_t)arg, *source, *target;
 	unsigned called = 0;
@@ -129,7 +135,7 @@ static void *carry(void *arg) {
 	return NULL;
 }
 
-/* one slot between two threads; the cells are registered memory of the host */
+/* A ring of one slot between two threads; its cells are registered memory of the host. */
 static struct {
 	CUdeviceptr slot, ready, done;
 	_Atomic unsigned queued;
@@ -200,9 +206,15 @@ static void export(int out) {
 
 int main(int argc, char **argv) {
 	int pipes[2];
-	if (argc != 3 || pipe(pipes)) return fprintf(stderr, "threads LIBRARY ROUNDS\n"), 2;
+	if (argc != 3 || pipe(pipes)) {
+		fprintf(stderr, "threads LIBRARY ROUNDS\n");
+		return 2;
+	}
 	rounds = (unsigned)atoi(argv[2]);
-	if (!fork()) return import(argv[1], pipes[0]), 0;
+	if (!fork()) {
+		import(argv[1], pipes[0]);
+		return 0;
+	}
 	load(argv[1]);
 	CALL(cuCtxPushCurrent, context);
 	export(pipes[1]);
