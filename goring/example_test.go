@@ -103,9 +103,9 @@ func ExampleMessage_Requeue() {
 	_ = p.Write(ctx, []byte("job"))
 	must(c.Read(ctx)).Requeue() // cannot do it now
 	m := must(c.Read(ctx))
-	fmt.Printf("%s, given back %d time\n", m.Bytes(), m.Redelivered())
+	fmt.Printf("%s, requeued %d time\n", m.Bytes(), m.Redelivered())
 	m.Release()
-	// Output: job, given back 1 time
+	// Output: job, requeued 1 time
 }
 
 func ExampleProducer_ReserveBatch() {

@@ -154,7 +154,7 @@ func (m Message) Held() bool {
 	case proto.Broadcast:
 		return c.core.Cursor.Holds(m.Seq())
 	case proto.Overwrite:
-		return true // nothing is given back
+		return true // Nothing is requeued.
 	case proto.Single, proto.Multi:
 	}
 	return c.core.IsHeld(m.at)

@@ -1,11 +1,11 @@
-/* cops.c: cops NAME=FD.. does each operation of the C header a few times between two marks on
- * the rings with those descriptors, for count.c, and prints what it did between them. */
+/* cops.c: cops NAME=FD.. runs each operation of the C headers a few times between two marks, on
+ * the rings with those descriptors, for count.c. It prints the operations in their order. */
 #include "goring/attach.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 2, TIMES = 16 }; /* TIMES: as many as a ring has slots */
+enum { ROUNDS = 2, TIMES = 16 }; /* TIMES is the number of slots of a ring. */
 
 static gr_producer p;
 static gr_consumer c;

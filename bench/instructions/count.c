@@ -24,10 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CANNOT = 77 }; /* status when nothing can be traced here */
+enum { CANNOT = 77 }; /* The exit status where nothing can be traced. */
 
 static pid_t child;
-static uintptr_t from, to; /* the code that counts; to is 0 when all does */
+static uintptr_t from, to; /* The code that counts; to is 0 when all of it does. */
 
 static _Noreturn void fail(const char *what, const char *name) {
 	fprintf(stderr, "count: %s %s\n", what, name);
@@ -47,7 +47,7 @@ static void find(const char *library) {
 	fail("at its first mark the program has no code mapped of", library);
 }
 
-/* stops every thread but the first, for good */
+/* Stops every thread but the first, for good. */
 static void hold_others(void) {
 	char path[64];
 	int status;
@@ -65,7 +65,7 @@ static void hold_others(void) {
 	closedir(threads);
 }
 
-/* lets the program run to its next mark, counting or not; false when it has ended */
+/* Runs the program to its next mark, counting or not. Returns false when it has ended. */
 static bool to_mark(bool counting, uint64_t *count, int *status) {
 	int pass = 0;
 	pid_t who = child;
@@ -79,9 +79,8 @@ static bool to_mark(bool counting, uint64_t *count, int *status) {
 		if (who != child && (counting || ended)) continue;
 		int sig = WSTOPSIG(*status);
 		if (who == child && sig == SIGWINCH) return true;
-		pass = sig == SIGTRAP || (sig == SIGSTOP && who != child)
-			? 0
-			: sig; /* those are of the tracing */
+		bool traced = sig == SIGTRAP || (sig == SIGSTOP && who != child);
+		pass = traced ? 0 : sig; /* A signal of the tracing is not the program's. */
 		uintptr_t at = counting && to ? (uintptr_t)ptrace(PTRACE_PEEKUSER, child,
 											offsetof(struct user_regs_struct, rip), NULL)
 									  : 0;
@@ -93,7 +92,7 @@ int main(int argc, char **argv) {
 	if (argc < 4) fail("usage:", "count FILE LIBRARY PROGRAM ARG..");
 	FILE *out = fopen(argv[1], "w");
 	if (!out) fail("cannot write", argv[1]);
-	cpu_set_t core; /* both on one: a step is two switches, and no wake-up of another core */
+	cpu_set_t core; /* Both run on one core: a step is two switches, and no wake-up. */
 	CPU_ZERO(&core);
 	CPU_SET(sched_getcpu(), &core);
 	sched_setaffinity(0, sizeof core, &core);

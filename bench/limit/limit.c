@@ -1,6 +1,6 @@
-/* limit.c: what this machine can do at all, measured by the smallest programs that do it:
- * a ring of slot words in C, a futex, and memcpy through shared memory. Two processes,
- * pinned to the cores of BENCH_NEAR and BENCH_FAR, or 0 and 1. Prints "name value unit".
+/* limit.c: measures the limits of this machine by the smallest programs that reach them: a ring of
+ * slot words in C, a futex, and memcpy through shared memory. It runs two processes, pinned to the
+ * cores of BENCH_NEAR and BENCH_FAR, or 0 and 1. It prints "name value unit".
  *
  *     limit NAME [DIVISOR]
  *
@@ -33,10 +33,10 @@ typedef struct {
 typedef struct {
 	_Alignas(128) _Atomic uint32_t ready, waiting[2];
 	_Alignas(128) _Atomic uint32_t ping;
-	_Atomic uint32_t beside; /* on ping's line */
+	_Atomic uint32_t beside; /* Lies on ping's line. */
 	_Alignas(128) _Atomic uint32_t pong;
 	_Alignas(128) slot ring[2][SLOTS];
-	_Alignas(128) _Atomic uint64_t full[FRAMES][16]; /* a line each */
+	_Alignas(128) _Atomic uint64_t full[FRAMES][16]; /* Each has a line of its own. */
 	_Alignas(4096) uint8_t frame[FRAMES][MIB];
 } shared;
 
@@ -67,7 +67,7 @@ static inline void await(slot *s, uint64_t word) {
 	while (atomic_load_explicit(&s->word, memory_order_acquire) != word) relax();
 }
 
-/* word of message n when it is free, ready: lap * 2 + state */
+/* Returns the word of message n in a state, 0 free and 1 ready: lap * 2 + state. */
 static inline uint64_t word(uint64_t n, int ready) { return n / SLOTS * 2 + (uint64_t)ready; }
 
 static inline slot *at(int ring, uint64_t n) { return &m->ring[ring][n % SLOTS]; }
@@ -79,7 +79,7 @@ static inline void put(int ring, uint64_t n) {
 	s->tag = n;
 	for (int i = 0; i < PAYLOAD / 8; i++) s->payload[i] = n;
 	atomic_store(&s->word, word(n, 1));
-	if (atomic_load(&m->waiting[0])) abort(); /* nobody sleeps here, but a ring must look */
+	if (atomic_load(&m->waiting[0])) abort(); /* Nothing sleeps here, but a ring must look. */
 }
 
 static inline uint64_t get(int ring, uint64_t n) {
@@ -173,7 +173,7 @@ static void wake(int child) {
 	for (uint64_t n = 0; n < count && !child; n++) futex(&m->ping, FUTEX_WAKE, 1);
 }
 
-/* one process copies frames in, the other copies them out, nothing else */
+/* Copies frames in by one process and out by the other, and does nothing else. */
 static void copy(int child, size_t bytes) {
 	uint8_t *own = malloc(bytes);
 	memset(own, child + 1, bytes);

@@ -39,15 +39,15 @@ static inline void gr_give_back(gr_ring *r, unsigned seat) {
 		if (gr_word_owner(w) != seat) continue;
 		if (gr_word_state(w) == GR_WRITING) gr_cas(h, w, gr_aborted_word(gr_word_lap(w), seat));
 		if (gr_word_state(w) == GR_TAKEN) {
-			gr_count_redelivery(
-				h); /* The slot is still its owner's: the CAS publishes the count. */
+			/* The slot is still its owner's: the CAS publishes the count. */
+			gr_count_redelivery(h);
 			gr_cas(h, w, gr_ready_word(gr_word_lap(w)));
 		}
 	}
 }
 
-/* Repairs the slots of the dead holder of a seat. The caller holds the seat's lock. The order of the
- * steps is that of the spec's Reap: a reaper that dies in between leaves the whole to be done
+/* Repairs the slots of the dead holder of a seat. The caller holds the seat's lock. The order of
+ * the steps is that of the spec's Reap: a reaper that dies in between leaves the whole to be done
  * again. SYNC requeue store, seat store */
 static inline void gr_reap(gr_ring *r, unsigned seat) {
 	if (!gr_seat_in_use(r, seat)) return;
@@ -79,8 +79,8 @@ static inline void gr_start_cursor(gr_ring *r, unsigned seat) {
 	atomic_store(gr_seat_cursor(r, seat), atomic_load(gr_word64(r, GR_OFF_HEAD)));
 }
 
-/* Fills the entry of a seat under its lock, which the caller holds. The order of the stores is that of the
- * spec's Join. SYNC seat store, progress store */
+/* Fills the entry of a seat under its lock, which the caller holds. The order of the stores is
+ * that of the spec's Join. SYNC seat store, progress store */
 static inline void gr_enter(gr_ring *r, unsigned seat, const char *name) {
 	gr_reap(r, seat); /* The last holder may have died in this seat. */
 	uint8_t *e = gr_entry(r, seat);

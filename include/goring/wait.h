@@ -115,8 +115,8 @@ static inline bool gr_yield(gr_waiter *w, gr_look look, void *arg) {
 	return false;
 }
 
-/* Returns why a wait must end after a look has failed, or GR_WAIT_NOT_YET. It looks once more after a
- * shutdown or a death, since messages committed before must still be delivered. */
+/* Returns why a wait must end after a look has failed, or GR_WAIT_NOT_YET. It looks once more after
+ * a shutdown or a death, since messages committed before must still be delivered. */
 static inline gr_wait_result gr_wait_over(gr_waiter *w, gr_look look, void *arg) {
 	gr_wait_result why = GR_WAIT_NOT_YET;
 	if (gr_is_shutdown(w->r))

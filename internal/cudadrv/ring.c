@@ -116,8 +116,8 @@ static int pin(void *p, size_t n, gr_deviceptr *device) {
 	return error ? error : cudadrv_table()->host_pointer(device, p, 0);
 }
 
-/* Tries whether a stream writes to and waits for values in the registered page, since attributes may
- * be wrong. */
+/* Tries whether a stream writes to and waits for values in the registered page, since attributes
+ * may be wrong. */
 static int try_memops(ring *r) {
 	const gr_cuda *cu = cudadrv_table();
 	_Atomic uint64_t *scratch = (_Atomic uint64_t *)(r->block + GR_GPU_OFF_SCRATCH);

@@ -1,4 +1,5 @@
-/* chaos.c: make and take, whose journals outlive a SIGKILL (faults/chaos.py), and mark. */
+/* chaos.c: the commands make and take, with journals that outlive a SIGKILL (faults/chaos.py), and
+ * step. */
 #include "peer.h"
 
 #include <signal.h>
@@ -8,7 +9,7 @@
 typedef struct {
 	_Atomic uint64_t *count;
 	uint64_t *words, room;
-} Journal; /* word 0 counts those behind it */
+} Journal; /* Word 0 counts the words after it. */
 
 static bool open_journal(Journal *j, const char *path) {
 	struct stat s;
@@ -62,7 +63,8 @@ int do_take(Peer *p, char **args) {
 	}
 }
 
-/* ---- step OP: the library's part of one command; step OP marked: between two SIGTRAPs, for faults/stepper.c ---- */
+/* step OP runs the library's part of one command; step OP marked runs it between two SIGTRAPs, for
+ * faults/stepper.c. */
 static gr_pos taken;
 
 static void step_producer(Peer *p) { p->seat = gr_join(&p->ring, p->fd, true, "x", &p->lock); }
@@ -84,7 +86,7 @@ static void step_take(Peer *p) { gr_try_take(&p->c, true, &taken); }
 
 static void step_release(Peer *p) { gr_release_any(&p->c, taken, 1); }
 
-static void step_requeue(Peer *p) { give_back(p, taken); }
+static void step_requeue(Peer *p) { requeue(p, taken); }
 
 static void step_reap(Peer *p) { gr_reap_dead(&p->ring, p->fd, 0); }
 

@@ -1,4 +1,4 @@
-/* load.c: the messages of the stress, byte for byte as gopeer/load.go makes them. */
+/* load.c: makes the messages of the stress, byte for byte as gopeer/load.go makes them. */
 #include "peer.h"
 
 enum { HEAD = 12, PATTERN = 1 << 17 };

@@ -1,4 +1,4 @@
-/* main.c: the command loop, opening rings, seats. */
+/* main.c: runs the command loop, opens rings and joins seats. */
 #include "peer.h"
 
 #include <stdarg.h>
@@ -38,7 +38,7 @@ void put_hex(const uint8_t *b, uint64_t n) {
 	for (; n; n--, b++) printf("%02x", *b);
 }
 
-/* bytes of the text, written to to when they fit there */
+/* Returns the number of bytes in the text, and writes them to "to" when they fit in room. */
 int64_t get_hex(const char *text, uint8_t *to, uint64_t room) {
 	uint64_t n = strcmp(text, "-") ? strlen(text) / 2 : 0;
 	for (uint64_t i = 0; i < n && n <= room; i++) {
@@ -92,7 +92,7 @@ static const char *refusal(int fault) {
 	return "system";
 }
 
-/* goes on with the ring that was attached, or says why it was not */
+/* Continues with the ring that was attached, or reports the cause why it was not. */
 static int use(Peer *p, int fault, const gr_ring *ring, int fd) {
 	static const char *kinds[] = {"", "bytes", "array", "struct", "tensor"};
 	if (fault) return err(refusal(fault), "fault %d", fault);
@@ -150,7 +150,7 @@ static int do_reap(Peer *p, char **args) {
 	return done();
 }
 
-/* slip SLOTS MOST NUMBER...: how many pauses before the wait for each, see slip.py */
+/* slip SLOTS MOST NUMBER...: prints the pauses before the wait for each number; see slip.py. */
 static int do_slip(Peer *p, char **args) {
 	(void)p;
 	gr_slip s;

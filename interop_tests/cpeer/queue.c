@@ -1,9 +1,10 @@
-/* queue.c: the queue's steps, one command each. */
+/* queue.c: runs the steps of producing and consuming, one command each. */
 #include "peer.h"
 
 int64_t milliseconds(const char *text) { return strtoll(text, NULL, 10) * 1000000; }
 
-/* waits for at most ns: 1 there, 0 not in time, GR_WAIT_ENDED, GR_WAIT_PEER_DEAD */
+/* Waits for at most ns. Returns 1 when the look succeeded, 0 at the timeout, GR_WAIT_ENDED or
+ * GR_WAIT_PEER_DEAD. */
 static int wait_for(Peer *p, gr_look look, int64_t ns) {
 	if (!ns) return !gr_is_shutdown(&p->ring) ? 0 : look(p, true) ? 1 : GR_WAIT_ENDED;
 	if (gr_spin_briefly(&p->w, look, p) || gr_yield(&p->w, look, p)) return 1;
@@ -62,7 +63,7 @@ int do_write(Peer *p, char **args) { return write_within(p, 0, args); }
 
 int do_put(Peer *p, char **args) { return write_within(p, milliseconds(args[0]), args + 1); }
 
-/* CODE:2x3 into the slot's descriptor */
+/* Parses CODE:2x3 into the slot's descriptor. */
 static void describe(uint8_t *to, const char *text) {
 	char *at;
 	uint16_t code = (uint16_t)strtoul(text, &at, 10);
@@ -76,7 +77,7 @@ static void describe(uint8_t *to, const char *text) {
 	to[GR_TENSOR_NDIM] = ndim;
 }
 
-/* fills the reserved slot from the command's words and publishes it */
+/* Fills the reserved slot from the command's words and publishes it. */
 static int fill(Peer *p, char **args, bool keep) {
 	gr_ring *r = &p->ring;
 	gr_pos at = p->p.pos;
@@ -116,7 +117,7 @@ int do_writebatch(Peer *p, char **args) {
 }
 
 /* ---- consumer ---- */
-static gr_pos looked; /* what look_data took */
+static gr_pos looked; /* The position that look_data took. */
 
 static bool take_again(Peer *p) {
 	if (!p->nagain) return false;
@@ -143,7 +144,8 @@ static bool tensor_fits(const uint8_t *d, uint64_t len) {
 	return n == len;
 }
 
-/* 1 taken, 0 not in time, GR_WAIT_ENDED, GR_WAIT_PEER_DEAD, HELD, CORRUPT (and released) */
+/* Takes the next message. Returns 1 when it did, 0 at the timeout, GR_WAIT_ENDED,
+ * GR_WAIT_PEER_DEAD, HELD, or CORRUPT after releasing the message. */
 int data(Peer *p, int64_t ns, gr_pos *at, uint64_t *sizes) {
 	gr_ring *r = &p->ring;
 	if (!look_data(p, false)) {
@@ -204,7 +206,7 @@ int do_latest(Peer *p, char **args) {
 
 int do_lost(Peer *p, char **args) { return (void)args, ok("lost=%" PRIu64, p->c.lost); }
 
-/* the position of message args[0], or false when it is not held: its word is looked at */
+/* Sets *at to the position of message args[0]. Returns false when its word says it is not held. */
 static bool held(Peer *p, char **args, gr_pos *at) {
 	*at = gr_position_of(&p->ring, strtoull(args[0], NULL, 10));
 	for (size_t i = 0; i < p->nagain; i++)
@@ -221,8 +223,8 @@ int do_release(Peer *p, char **args) {
 	return done();
 }
 
-/* alone the message stays READY and is handed out again, smallest number first */
-void give_back(Peer *p, gr_pos at) {
+/* Requeues a held message. Under GR_SINGLE it stays READY and is read again, lowest first. */
+void requeue(Peer *p, gr_pos at) {
 	if (p->c.discipline == GR_MULTI) {
 		gr_requeue(&p->c, at);
 		return;
@@ -237,7 +239,7 @@ void give_back(Peer *p, gr_pos at) {
 int do_requeue(Peer *p, char **args) {
 	gr_pos at;
 	if (!held(p, args, &at)) return err("misuse", "message %s is not held", args[0]);
-	give_back(p, at);
+	requeue(p, at);
 	return done();
 }
 
@@ -247,10 +249,10 @@ int do_readbatch(Peer *p, char **args) {
 	uint64_t sizes, n = 1;
 	int got = data(p, milliseconds("1"), &at, &sizes);
 	if (got != 1) return no_data(&p->w, got, true);
-	gr_pos behind = gr_next(r, at);
+	gr_pos after = gr_next(r, at);
 	uint64_t most = gr_longest_run(r, at, strtoull(args[0], NULL, 10));
-	if (gr_number(r, behind) != gr_number(r, p->c.pos))
-		most = 1; /* a given-back message stands alone */
+	/* A requeued message is no part of a run. */
+	if (gr_number(r, after) != gr_number(r, p->c.pos)) most = 1;
 	while (n < most && gr_sizes_fit(r, gr_slot(r, p->c.pos.idx)->sizes) && gr_take_next(&p->c)) n++;
 	p->batch = at;
 	p->nbatch = n;

@@ -1,7 +1,7 @@
-/* stress.c: produce and consume at full speed, as stress.py describes them. */
+/* stress.c: produces and consumes at full speed, as stress.py describes. */
 #include "peer.h"
 
-static const int64_t patience = 30000000000; /* ns before a hang is reported */
+static const int64_t patience = 30000000000; /* Nanoseconds before a hang is reported. */
 
 /* ---- produce ---- */
 typedef struct {
@@ -67,8 +67,8 @@ enum { MOST_HELD = 64, PRODUCERS = 64 };
 typedef struct {
 	Peer *p;
 	uint64_t producers, span, batch, hold, requeue, stop;
-	uint8_t *seen; /* times each message was counted, producers x span */
-	uint8_t *mine; /* what this consumer gave back, by hash of the id */
+	uint8_t *seen; /* How often each message was counted, [producers][span]. */
+	uint8_t *mine; /* The messages this consumer requeued, [producers][span]. */
 	int64_t last[PRODUCERS];
 	Held held[MOST_HELD];
 	uint64_t nheld, got, torn, stray, disorder, requeued, again;
@@ -86,7 +86,7 @@ static uint64_t id_of(Consumption *o, Held m) {
 	return (m.sizes & 0xffffffff) < 8 ? UINT64_MAX : gr_u64(gr_payload(&o->p->ring, m.at.idx), 0);
 }
 
-/* of what was never given back, a consumer gets each producer's messages in order */
+/* Counts disorder: of the messages never requeued a consumer gets each producer's in order. */
 static void order(Consumption *o, Held m) {
 	uint64_t id = id_of(o, m);
 	if (m.sizes >> 56 || !known(o, id) || *mark(o, id)) return;
@@ -99,8 +99,8 @@ static void count(Consumption *o, Held m) {
 	gr_ring *r = &o->p->ring;
 	uint64_t id = id_of(o, m);
 	bool good = good_message(r, gr_payload(r, m.at.idx), m.sizes & 0xffffffff);
-	if (!r->fixed && gr_slot(r, m.at.idx)->tag != mix(id))
-		good = false; /* a writer in bulk sets no tags */
+	/* A producer in bulk sets no tags. */
+	if (!r->fixed && gr_slot(r, m.at.idx)->tag != mix(id)) good = false;
 	if (!good)
 		o->torn++;
 	else if (!known(o, id))
@@ -113,8 +113,8 @@ static void count(Consumption *o, Held m) {
 	}
 }
 
-/* counts and releases held message k */
-static void settle(Consumption *o, uint64_t k) {
+/* Counts and releases held message k. */
+static void finish(Consumption *o, uint64_t k) {
 	Held m = o->held[k];
 	memmove(o->held + k, o->held + k + 1, (--o->nheld - k) * sizeof *o->held);
 	count(o, m);
@@ -127,11 +127,11 @@ static void take_one(Consumption *o, Held m) {
 	if (o->requeue && known(o, id) && !*mark(o, id) && mix(id) % o->requeue == 0) {
 		*mark(o, id) = 1;
 		o->requeued++;
-		give_back(o->p, m.at);
+		requeue(o->p, m.at);
 		return;
 	}
 	o->held[o->nheld++] = m;
-	if (o->nheld > o->hold) settle(o, o->got * 7 % o->nheld);
+	if (o->nheld > o->hold) finish(o, o->got * 7 % o->nheld);
 }
 
 static void take_batch(Consumption *o, Held m) {
@@ -164,10 +164,9 @@ int do_consume(Peer *p, char **args) {
 	while (!o.stop || o.got < o.stop) {
 		Held m;
 		got = data(p, 0, &m.at, &m.sizes);
-		if (got == 0 ||
-			got ==
-				HELD) { /* whoever waits with a message in hand may be what the others wait for */
-			while (o.nheld) settle(&o, 0);
+		if (got == 0 || got == HELD) {
+			/* The others may wait for a message that this consumer holds. */
+			while (o.nheld) finish(&o, 0);
 			got = data(p, patience, &m.at, &m.sizes);
 		}
 		if (got != 1) break;
@@ -176,8 +175,8 @@ int do_consume(Peer *p, char **args) {
 		else
 			take_one(&o, m);
 	}
-	while (got == GR_WAIT_ENDED && o.nheld)
-		settle(&o, 0); /* what is held at a stop is given back by leaving */
+	/* Leaving requeues the messages that are held at a stop. */
+	while (got == GR_WAIT_ENDED && o.nheld) finish(&o, 0);
 	FILE *f = fopen(text_option(args, "out"), "wb");
 	if (!f || fwrite(o.seen, o.producers, o.span, f) != o.span || fclose(f)) got = FAILED;
 	free(o.seen);

@@ -1,7 +1,7 @@
 /* stepper.c: stepper SEGMENT K mark|lock PROGRAM ARG..
  *
  * Runs PROGRAM, which says by SIGTRAP where an operation begins and where it ends, one
- * instruction at a time in between, and kills it behind the K-th instruction that changed a
+ * instruction at a time in between, and kills it after the K-th instruction that changed a
  * byte of the file SEGMENT; with K = 0 at the first one. Between two changes all instants
  * look alike to the other processes, so all K together are all instants there are. With
  * "lock" the steps begin where the operation has taken its first lock, before which it
@@ -48,28 +48,28 @@ static void map(const char *path) {
 	before = malloc(size);
 }
 
-/* waits for the child's next stop; the signal, or 0 when it has ended */
+/* Waits for the child's next stop. Returns the signal, or 0 when it has ended. */
 static int stopped(pid_t child) {
 	int status;
 	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return 0;
 	return WSTOPSIG(status);
 }
 
-/* a SIGTRAP that the program sent itself, and not the end of a step */
+/* Reports whether a signal is a SIGTRAP that the program sent itself, not the end of a step. */
 static bool marks(pid_t child, int sig) {
 	siginfo_t info;
 	return sig == SIGTRAP && !ptrace(PTRACE_GETSIGINFO, child, NULL, &info) &&
 		info.si_code == SI_TKILL;
 }
 
-/* runs the child behind its first F_OFD_SETLK; false when it has ended */
+/* Runs the child past its first F_OFD_SETLK. Returns false when it has ended. */
 static bool to_lock(pid_t child) {
 	struct user_regs_struct r;
 	for (;;) {
 		ptrace(PTRACE_SYSCALL, child, NULL, 0);
 		if (!stopped(child) || ptrace(PTRACE_GETREGS, child, NULL, &r)) return false;
 		if (r.orig_rax != SYS_fcntl || r.rsi != F_OFD_SETLK) continue;
-		ptrace(PTRACE_SYSCALL, child, NULL, 0); /* this was its entry */
+		ptrace(PTRACE_SYSCALL, child, NULL, 0); /* The first stop was its entry. */
 		return stopped(child) != 0;
 	}
 }
@@ -86,7 +86,7 @@ int main(int argc, char **argv) {
 		_exit(127);
 	}
 	int sig = stopped(child), pass = 0;
-	for (;; sig = stopped(child)) { /* up to the first mark */
+	for (;; sig = stopped(child)) { /* Runs to the first mark. */
 		if (!sig) return WRONG;
 		if (marks(child, sig)) break;
 		pass = sig == SIGTRAP ? 0 : sig;

@@ -1,5 +1,5 @@
-/* fuzz_attach.c: any superblock, with its checksum made right, through the checks of an
- * attacher. What is accepted must lie within the file. */
+/* fuzz_attach.c: puts any superblock, with its checksum made right, through the checks of an
+ * attacher. An accepted ring must lie within the file. */
 #include "ring.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (size < 9) return 0;
 	memcpy(&file, data + 1, 8);
 	memcpy(head, data + 9, size - 9 < sizeof head ? size - 9 : sizeof head);
-	if (data[0] & 1) { /* what it identifies itself by is right */
+	if (data[0] & 1) { /* The magic, the version and the checksum are right. */
 		memcpy(head, GR_MAGIC, 8);
 		memset(head + GR_OFF_MAJOR, 0, 4);
 		head[GR_OFF_MAJOR] = GR_MAJOR;

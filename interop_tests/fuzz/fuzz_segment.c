@@ -1,5 +1,5 @@
-/* fuzz_segment.c: a peer writes what it likes behind the immutable part, before and between
- * the steps of one producer and one consumer (libFuzzer, or replay.c). They may give errors
+/* fuzz_segment.c: plays a peer that writes anything past the immutable part, before and between
+ * the steps of one producer and one consumer (libFuzzer, or replay.c). They may return errors
  * and nonsense; ASan and UBSan see to it that they stay within the ring, and the time limit
  * that they end. The first byte picks the shape of the ring, the rest are steps. */
 #include "ring.h"
@@ -40,7 +40,7 @@ static void scribble(gr_ring *r, Program *p) {
 
 static volatile uint8_t sink;
 
-/* reads all that the message claims to have */
+/* Reads every byte that the message claims to have. */
 static void look(gr_ring *r, gr_pos at, uint64_t sizes) {
 	const uint8_t *b = gr_payload(r, at.idx), *m = gr_meta(r, at.idx);
 	for (uint64_t i = 0; i < (sizes & 0xffffffff); i++) sink = b[i];
@@ -60,7 +60,7 @@ static void take(gr_ring *r, Actors *a, bool hints) {
 	if (a->nheld == 4 || gr_holds_every_slot(&a->c) || gr_overrun(&a->c) ||
 		!gr_try_take(&a->c, hints, &at))
 		return;
-	uint64_t sizes = gr_slot(r, at.idx)->sizes; /* one load; only this copy is used */
+	uint64_t sizes = gr_slot(r, at.idx)->sizes; /* Loads once; only this copy is used. */
 	if (gr_sizes_fit(r, sizes)) {
 		look(r, at, sizes);
 		a->held[a->nheld++] = at;

@@ -1,8 +1,8 @@
-/* races.c: threads on a ring in heap memory, under ThreadSanitizer: races SHAPE MESSAGES.
+/* races.c: runs threads on a ring in heap memory, under ThreadSanitizer: races SHAPE MESSAGES.
  *
  * TSan knows C11 atomics but no fences, so overwrite mode, which rests on two of them, would
  * be reported falsely; spec/litmus has that one. Built with -DMISTAKE the producers fill the
- * slot behind its commit: a run that TSan must report. */
+ * slot after its commit: a run that TSan must report. */
 #include <pthread.h>
 
 #include "ring.h"

@@ -1,4 +1,4 @@
-/* ring.h: rings over heap memory, whose bounds and races the sanitizers see. */
+/* ring.h: makes rings in heap memory, where the sanitizers see bounds and races. */
 #ifndef FUZZ_RING_H
 #define FUZZ_RING_H
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 /* queue 1 to 1, queue 2 to 2 with metadata, separate items, tensors to 2, broadcast, overwrite */
 enum { SHAPES = 6 };
 
-/* an empty ring in memory of its exact size; ring_free gives it back */
+/* Makes an empty ring in memory of its exact size; ring_free frees it. */
 static inline gr_ring ring_make(int shape, uint64_t slots) {
 	bool tensor = shape == 3 || shape == 5, many = shape == 1;
 	gr_ring r = {

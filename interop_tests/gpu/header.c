@@ -1,9 +1,9 @@
-/* header.c: our declarations of the driver's functions are NVIDIA's. Compiled, not run. */
+/* header.c: compiles only when our declarations of the driver's functions are NVIDIA's. */
 #include <cuda.h>
 
 #include "goring/driver.h"
 
-/* From here on our names of the types are theirs. */
+/* Our names of the types mean NVIDIA's from here on. */
 #define gr_deviceptr CUdeviceptr
 #define gr_stream CUstream
 #define gr_context CUcontext

@@ -92,7 +92,7 @@ static PyObject *release_device(MessageObject *m, gr_stream named) {
 }
 
 /* Releases a message. The slot is free once no view holds it: now, as a rule. */
-static PyObject *message_give_back(MessageObject *m) {
+static PyObject *release_host(MessageObject *m) {
 	bool torn = !whole(m);
 	Py_CLEAR(m->view);
 	Py_CLEAR(m->lease);
@@ -119,7 +119,7 @@ static PyObject *message_release(
 	MessageObject *m, PyObject *const *args, Py_ssize_t n, PyObject *names) {
 	gr_stream named;
 	if (!on_loan(m) || stream_argument(m, args, n, names, &named)) return NULL;
-	return m->lease->gpu && !core_forked ? release_device(m, named) : message_give_back(m);
+	return m->lease->gpu && !core_forked ? release_device(m, named) : release_host(m);
 }
 
 /* Implements Message.requeue. */
@@ -239,7 +239,7 @@ static PyGetSetDef message_fields[] = {
 	{"timestamp_ns", (getter)message_timestamp, NULL,
 		"CLOCK_REALTIME at commit in ns; 0 on rings without timestamps.", NULL},
 	{"redelivered", (getter)message_redelivered, NULL,
-		"How often the message was given back before, at most 255.", NULL},
+		"How often the message was requeued before, at most 255.", NULL},
 	{0},
 };
 

@@ -1,5 +1,5 @@
-/* libcuda.c: a driver whose calls cost nothing, so that what is left is the ring's own cost. A stream
- * does at once what is put on it; "device memory" is the host's. */
+/* libcuda.c: a driver with calls that cost nothing, which leaves the ring's own cost. A stream does
+ * its work at once; "device memory" is the host's. */
 #include <stdlib.h>
 #include <string.h>
 
