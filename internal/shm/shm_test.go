@@ -3,11 +3,13 @@ package shm
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -134,6 +136,11 @@ func TestADeadProcessHoldsNoLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := cmd.StdinPipe() // open, so that the process waits
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +160,9 @@ func TestADeadProcessHoldsNoLock(t *testing.T) {
 		}
 	}
 	_ = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+		t.Fatalf("the process was not killed: %v", cmd.ProcessState)
+	}
 }
 
 // TestMain is also the process that TestADeadProcessHoldsNoLock kills.
@@ -172,5 +182,6 @@ func hold(path string) {
 		panic(err)
 	}
 	_, _ = os.Stdout.WriteString("h")
-	select {}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent kills this process or ends
+	os.Exit(0)
 }
