@@ -74,7 +74,7 @@ def test_a_lock_per_message_would_be_noticed_in_go(tmp_path: Path) -> None:
 
 @steps
 def test_a_look_at_the_clock_per_message_would_be_noticed_in_c(tmp_path: Path) -> None:
-    line = "\tif (!r->timestamps)\n\t\treturn 0;\n"
+    line = "\tif (!r->timestamps) return 0;\n"
     shutil.copytree(counting.INCLUDE / "goring", tmp_path / "goring")
     produce = tmp_path / "goring/produce.h"
     slowed(produce, line, "\t(void)r;\n", produce)
