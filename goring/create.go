@@ -2,6 +2,7 @@ package goring
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,19 +48,30 @@ func Create(name string, schema layout.Schema, opts ...Option) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create ring %q: %w", name, err)
 	}
-	fd, err := createSegment(path, &sb, info, c)
+	r, err := createAttached(name, path, &sb, info, c)
 	if err != nil {
+		if c.Export != nil {
+			c.Export.Discard()
+		}
 		return nil, fmt.Errorf("create ring %q: %w", name, err)
 	}
-	r, err := attach(name, path, fd)
+	return r, nil
+}
+
+// createAttached makes the file of a ring and attaches to it. When it fails there is no file, but
+// there may be memory of c.Export.
+func createAttached(name, path string, sb *layout.Superblock, info []byte, c *config.Config) (*Ring, error) {
+	fd, err := createSegment(path, sb, info, c)
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{name: name, path: path, fd: fd}
+	err = r.load()
 	if err == nil && c.Export != nil {
 		r.onClose, err = c.Export.Own(fd, name)
 	}
-	if err != nil && c.Export != nil {
-		c.Export.Discard()
-	}
 	if err != nil {
-		return nil, fmt.Errorf("create ring %q: %w", name, err)
+		return nil, errors.Join(err, r.Unlink(), r.Close())
 	}
 	return r, nil
 }

@@ -21,7 +21,7 @@ func configure(use config.Use, opts []Option) (*config.Config, error) {
 	for _, o := range opts {
 		o(c)
 	}
-	if c.Member != nil {
+	if c.Admit != nil {
 		use |= config.ForGPUJoin
 	}
 	if err := c.Check(use, ErrOption); err != nil {

@@ -58,13 +58,13 @@ func (r *Ring) join(role Role, opts []Option) (*Seat, *config.Config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.sb.GPU() && c.Member == nil {
+	if r.sb.GPU() && c.Admit == nil {
 		return nil, nil, fmt.Errorf("ring %q has its payloads in GPU memory; join it with package goring/cuda: %w", r.name, ErrFeature)
 	}
 	if err := r.acquire(); err != nil {
 		return nil, nil, err
 	}
-	seat, err := r.takeSeat(role, c)
+	seat, err := r.admit(role, c)
 	if err != nil {
 		_ = r.release()
 		return nil, nil, err
@@ -72,7 +72,24 @@ func (r *Ring) join(role Role, opts []Option) (*Seat, *config.Config, error) {
 	return seat, c, nil
 }
 
-// takeSeat joins the ring; the caller has acquired it for the seat.
+// admit opens the memory of a GPU ring for the participant, then takes its seat. The caller has
+// acquired the ring for it.
+func (r *Ring) admit(role Role, c *config.Config) (*Seat, error) {
+	if c.Admit == nil {
+		return r.takeSeat(role, c)
+	}
+	var err error
+	if c.Member, err = c.Admit(); err != nil {
+		return nil, err
+	}
+	seat, err := r.takeSeat(role, c)
+	if err != nil {
+		c.Member.Leave()
+	}
+	return seat, err
+}
+
+// takeSeat joins the ring.
 func (r *Ring) takeSeat(role Role, c *config.Config) (*Seat, error) {
 	fd, err := shm.Reopen(r.fd)
 	if err != nil {

@@ -38,8 +38,8 @@ func (s Slot) SetTag(tag uint64) { s.draft("SetTag").tag = tag }
 // is as long as the slot. It fails with ErrTooLarge when the slot has fewer bytes, and on rings
 // of fixed items with ErrSchema when n is not the item's size.
 func (s Slot) SetLen(n int) error {
-	if !s.p.core.Ring.Fits(uint64(n)) {
-		return s.p.misfit(n)
+	if err := s.p.sizeError(n); err != nil {
+		return err
 	}
 	s.setLen("SetLen", uint64(n))
 	return nil

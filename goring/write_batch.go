@@ -49,8 +49,8 @@ func (b WriteBatch) Bytes(k int) []byte {
 // SetLen sets the length of message k to the first n bytes of its slot. Errors are those of
 // [Slot.SetLen]. It panics when the batch has no slot k.
 func (b WriteBatch) SetLen(k, n int) error {
-	if !b.p.core.Ring.Fits(uint64(n)) {
-		return b.p.misfit(n)
+	if err := b.p.sizeError(n); err != nil {
+		return err
 	}
 	b.header(b.check(k)).Sizes = proto.NewSizes(uint64(n), 0)
 	return nil

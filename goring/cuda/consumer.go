@@ -13,21 +13,21 @@ import (
 // Consumer takes messages from a GPU ring. One goroutine at a time may use it; any goroutine may
 // release its messages.
 type Consumer struct {
-	base *goring.Consumer
-	m    *member
-	ring *goring.Ring
-	sb   layout.Superblock
+	base   *goring.Consumer
+	m      *member
+	ring   *goring.Ring
+	sb     layout.Superblock
+	closed bool
 }
 
 // NewConsumer joins a GPU ring as a consumer. Errors and options are those of [NewProducer].
 func NewConsumer(r *goring.Ring, opts ...goring.Option) (*Consumer, error) {
-	m, opts, err := admit(r, opts)
+	m, opts, err := joining(r, opts)
 	if err != nil {
 		return nil, err
 	}
 	c, err := r.Consumer(opts...)
 	if err != nil {
-		m.unref()
 		return nil, err
 	}
 	return &Consumer{base: c, m: m, ring: r, sb: r.Superblock()}, nil
@@ -47,8 +47,7 @@ func (c *Consumer) TryRead() (Message, error) { return c.next(c.base.TryRead) }
 
 // Latest is [goring.Consumer.Latest].
 func (c *Consumer) Latest(ctx context.Context) (Message, error) {
-	m, err := c.next(func() (goring.Message, error) { return c.base.Latest(ctx) })
-	return m, err
+	return c.next(func() (goring.Message, error) { return c.base.Latest(ctx) })
 }
 
 // next reads messages until one is not void.
@@ -58,7 +57,7 @@ func (c *Consumer) next(read func() (goring.Message, error)) (Message, error) {
 		if err != nil {
 			return Message{}, err
 		}
-		m := Message{Message: base, c: c, idx: base.Seq() % c.sb.Slots}
+		m := Message{hostMessage: base, c: c, idx: base.Seq() % c.sb.Slots}
 		if !m.ready().Void() {
 			return m, nil
 		}
@@ -95,6 +94,9 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[Message, error] {
 func (c *Consumer) Lost() uint64 { return c.base.Lost() }
 
 // Close is [goring.Consumer.Close]. It waits until the device has done the consumer's work.
-func (c *Consumer) Close() error { return c.base.Close() }
+func (c *Consumer) Close() error {
+	c.closed = true
+	return c.base.Close()
+}
 
 func (c *Consumer) driverError(err error) error { return c.m.onDriverError(c.Seat(), err) }

@@ -17,8 +17,10 @@ import (
 // member is one participant's use of a GPU ring's memory. It is the [config.Member] of this
 // package.
 type member struct {
-	*memory
-	stream Stream // the participant's own
+	*memory                // set by admit
+	config  *config.Config // of the call that joins
+	stream  Stream         // the participant's own
+	left    bool           // the reference to memory was given back
 }
 
 // BeforeCursor claims the done cell of a broadcast consumer before its cursor is stored. A context
@@ -31,7 +33,10 @@ func (m *member) BeforeCursor(seat int, next uint64) {
 }
 
 // Leave gives the reference of the participant back.
-func (m *member) Leave() { m.unref() }
+func (m *member) Leave() {
+	m.left = true
+	m.unref()
+}
 
 // on returns the stream that a call means.
 func (m *member) on(stream Stream) Stream {
@@ -41,23 +46,26 @@ func (m *member) on(stream Stream) Stream {
 	return stream
 }
 
-// admit opens the memory of r and returns the options of a participant that may use it.
-func admit(r *goring.Ring, opts []goring.Option) (*member, []goring.Option, error) {
+// joining returns a participant-to-be of r, and opts with the option that admits it.
+func joining(r *goring.Ring, opts []goring.Option) (*member, []goring.Option, error) {
 	if sb := r.Superblock(); !sb.GPU() {
 		return nil, nil, notOnGPU(r)
 	}
-	memory, err := openMemory(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	m := &member{memory: memory}
+	m := &member{}
 	join := func(c *config.Config) {
-		c.Member = m
-		if m.stream = Stream(c.Stream); m.stream == 0 {
-			m.stream = LegacyStream
-		}
+		m.config = c
+		c.Admit = func() (config.Member, error) { return m, m.admit(r) }
 	}
 	return m, append(slices.Clone(opts), join), nil
+}
+
+// admit opens the memory of r, which the caller keeps open.
+func (m *member) admit(r *goring.Ring) (err error) {
+	if m.stream = Stream(m.config.Stream); m.stream == 0 {
+		m.stream = LegacyStream
+	}
+	m.memory, err = openMemory(r)
+	return err
 }
 
 // Seat is the seat of a data plane of another language; see [goring.Seat].
@@ -68,21 +76,23 @@ type Seat struct {
 
 // Join is [goring.Ring.Join] for a GPU ring. Errors are those of [NewProducer].
 func Join(r *goring.Ring, role goring.Role, opts ...goring.Option) (Seat, error) {
-	m, opts, err := admit(r, opts)
+	m, opts, err := joining(r, opts)
 	if err != nil {
 		return Seat{}, err
 	}
 	seat, err := r.Join(role, opts...)
 	if err != nil {
-		m.unref()
 		return Seat{}, err
 	}
 	return Seat{seat, m}, nil
 }
 
 // GPU returns the address of the gr_gpu (include/goring/gpu.h) of the ring, with a reference for
-// the caller.
+// the caller. After Leave and Detach it is 0.
 func (s Seat) GPU() uintptr {
+	if s.m.left {
+		return 0
+	}
 	s.m.Reference()
 	return s.m.Address()
 }
@@ -174,7 +184,11 @@ func checkExporter(r *goring.Ring, b *layout.GPUBlock, lock int) error {
 	} else if !ok {
 		return fmt.Errorf("its owner, pid %d, is closing it: %w", b.Exporter, ErrExporterGone)
 	}
-	if info, _ := r.GPU(); info.Gone {
+	lives, err := exporterLives(lock)
+	if err != nil {
+		return err
+	}
+	if info, _ := r.GPU(); info.Gone || !lives {
 		return fmt.Errorf("its owner, pid %d, has ended; make the ring anew, or have a program own it that lasts (goring gpu-hold): %w", b.Exporter, ErrExporterGone)
 	}
 	return nil

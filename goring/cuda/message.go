@@ -2,23 +2,29 @@ package cuda
 
 import (
 	"fmt"
+	"os"
 
 	"example.com/goring/goring"
 	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
 )
 
-// Message is one message of a GPU ring on loan. Its payload is read on a stream. On a ring in
-// pinned host memory [goring.Message.Bytes] may be read, too, after Arrived.
+// Message is one message of a GPU ring on loan. Its payload is read on a stream. It also has the
+// methods Seq, Len, Tag, Timestamp, Redelivered, RawMeta, DecodeMeta, Tensor, Valid and Held of
+// [goring.Message], and Bytes, which may be read on a ring in pinned host memory after Arrived.
 type Message struct {
-	goring.Message
+	hostMessage
 	c   *Consumer
 	idx uint64
 }
 
+// hostMessage is embedded without a public name: its Release and Requeue would leave out the claims.
+type hostMessage = goring.Message
+
 // DevicePtr returns the device address of the payload. Work that is enqueued on the stream from
 // here on reads the message: the stream waits until the payload has arrived. It fails with an
-// [Error], and on overwrite rings with goring.ErrLapped.
+// [Error], with os.ErrClosed after the consumer's Close, and on overwrite rings with
+// goring.ErrLapped.
 func (m Message) DevicePtr(stream Stream) (uint64, error) {
 	claimed, err := m.claimed()
 	if err != nil {
@@ -35,7 +41,8 @@ func (m Message) DevicePtr(stream Stream) (uint64, error) {
 
 // CopyToHost copies the payload into b, as much as fits, on the stream; waits for that; and
 // returns how many bytes that were. It fails with an [Error], with ErrVoided when the payload
-// never arrived, and on overwrite rings with goring.ErrLapped.
+// never arrived, with os.ErrClosed after the consumer's Close, and on overwrite rings with
+// goring.ErrLapped.
 func (m Message) CopyToHost(b []byte, stream Stream) (int, error) {
 	claimed, err := m.claimed()
 	if err != nil {
@@ -80,7 +87,7 @@ func (m Message) ReleaseOn(stream Stream) error {
 	if err := m.claimDone(c.m.on(stream)); err != nil {
 		return c.driverError(err)
 	}
-	if err := m.Message.Release(); err != nil {
+	if err := m.hostMessage.Release(); err != nil {
 		return err
 	}
 	if void {
@@ -116,7 +123,7 @@ func (m Message) RequeueOn(stream Stream) error {
 			return c.driverError(err)
 		}
 	}
-	m.Message.Requeue()
+	m.hostMessage.Requeue()
 	return nil
 }
 
@@ -135,8 +142,12 @@ func (m Message) check(op string) {
 func (m Message) ready() proto.Cell { return m.c.m.ring.ReadyCell(m.idx) }
 
 // claimed returns the claim of the payload's producer. On an overwrite ring that may be the claim
-// of a later message, with work that is not enqueued yet: then this message was lapped.
+// of a later message, with work that is not enqueued yet: then this message was lapped. The cells
+// may be unmapped once the consumer is closed.
 func (m Message) claimed() (uint64, error) {
+	if m.c.closed {
+		return 0, fmt.Errorf("message %d of ring %q, its consumer is closed: %w", m.Seq(), m.c.ring.Name(), os.ErrClosed)
+	}
 	claimed := m.ready().Claimed()
 	if !m.Valid() {
 		return 0, m.lapped()

@@ -22,13 +22,12 @@ type Producer struct {
 // goring.ErrUnsupported on a ring in host memory, ErrUnavailable, ErrWrongDevice, ErrForked,
 // ErrExporterGone or an [Error]. Options: those of [goring.Ring.Producer], and [OnStream].
 func NewProducer(r *goring.Ring, opts ...goring.Option) (*Producer, error) {
-	m, opts, err := admit(r, opts)
+	m, opts, err := joining(r, opts)
 	if err != nil {
 		return nil, err
 	}
 	p, err := r.Producer(opts...)
 	if err != nil {
-		m.unref()
 		return nil, err
 	}
 	return &Producer{base: p, m: m, slots: r.Superblock().Slots}, nil
@@ -39,18 +38,30 @@ func (p *Producer) Seat() int { return p.base.Seat() }
 
 // Reserve is [goring.Producer.Reserve]. It also fails with the error of an earlier [Slot.Commit].
 func (p *Producer) Reserve(ctx context.Context) (Slot, error) {
-	if p.failed != nil {
-		return Slot{}, p.failed
+	if err := p.refusal(); err != nil {
+		return Slot{}, err
 	}
 	return p.lend(p.base.Reserve(ctx))
 }
 
 // TryReserve is Reserve that fails with goring.ErrFull instead of waiting.
 func (p *Producer) TryReserve() (Slot, error) {
-	if p.failed != nil {
-		return Slot{}, p.failed
+	if err := p.refusal(); err != nil {
+		return Slot{}, err
 	}
 	return p.lend(p.base.TryReserve())
+}
+
+// refusal returns the error that an earlier Commit could not return, or nil. The reasons of the
+// ring come first.
+func (p *Producer) refusal() error {
+	if p.failed == nil {
+		return nil
+	}
+	if err := p.m.config.Checks.Refusal(); err != nil {
+		return err
+	}
+	return p.failed
 }
 
 func (p *Producer) lend(s goring.Slot, err error) (Slot, error) {
@@ -58,26 +69,37 @@ func (p *Producer) lend(s goring.Slot, err error) (Slot, error) {
 		return Slot{}, err
 	}
 	p.open, p.seq, p.touched = true, s.Seq(), false
-	return Slot{Slot: s, p: p, seq: p.seq, idx: p.seq % p.slots}, nil
+	return Slot{hostSlot: s, p: p, seq: p.seq, idx: p.seq % p.slots}, nil
 }
 
 // Write waits for a free slot, copies b to the device and commits, on the producer's own stream. b
 // may be used again when it returns. Errors are those of Reserve and [Slot.CopyFromHost].
 func (p *Producer) Write(ctx context.Context, b []byte) error {
-	s, err := p.Reserve(ctx)
-	if err != nil {
-		return err
-	}
-	return s.write(b)
+	return p.write(b, func() (Slot, error) { return p.Reserve(ctx) })
 }
 
 // TryWrite is Write that fails with goring.ErrFull instead of waiting.
-func (p *Producer) TryWrite(b []byte) error {
-	s, err := p.TryReserve()
+func (p *Producer) TryWrite(b []byte) error { return p.write(b, p.TryReserve) }
+
+// write reserves a slot, copies b and commits, in one crossing into C. It looks at the size of b
+// before it reserves: it neither waits nor uses up a number for a message that cannot be sent.
+func (p *Producer) write(b []byte, reserve func() (Slot, error)) error {
+	if err := p.m.config.Checks.Size(len(b)); err != nil {
+		return err
+	}
+	s, err := reserve()
 	if err != nil {
 		return err
 	}
-	return s.write(b)
+	if err = s.SetLen(len(b)); err == nil {
+		err = p.driverError(p.m.Write(p.on(0), s.idx, s.seq, p.Seat(), b))
+	}
+	if err != nil {
+		s.Abort()
+		return err
+	}
+	s.publish()
+	return nil
 }
 
 // Retract is [goring.Producer.Retract].

@@ -2,13 +2,17 @@ package cuda
 
 import "example.com/goring/goring"
 
-// Slot is a reserved slot of a GPU ring. Its payload is written on a stream. On a ring in pinned
-// host memory [goring.Slot.Bytes] may be written, too, after Vacated.
+// Slot is a reserved slot of a GPU ring. Its payload is written on a stream. It also has the methods
+// Seq, SetTag, SetLen, SetMeta, SetRawMeta and SetTensor of [goring.Slot], and Bytes, which may be
+// written on a ring in pinned host memory after Vacated.
 type Slot struct {
-	goring.Slot
+	hostSlot
 	p        *Producer
 	seq, idx uint64
 }
+
+// hostSlot is embedded without a public name: its Commit and Abort would leave out the claims.
+type hostSlot = goring.Slot
 
 // check panics unless s is the open reservation of its producer.
 func (s Slot) check(op string) {
@@ -69,7 +73,7 @@ func (s Slot) CommitOn(stream Stream) error {
 // publish makes the claimed slot a message.
 func (s Slot) publish() {
 	s.p.open, s.p.touched = false, false
-	s.Slot.Commit()
+	s.hostSlot.Commit()
 }
 
 // Commit is CommitOn the producer's own stream. A message that the driver refuses is aborted, and
@@ -85,21 +89,5 @@ func (s Slot) Commit() {
 func (s Slot) Abort() {
 	s.check("Abort")
 	s.p.abandon(s.idx)
-	s.Slot.Abort()
-}
-
-// write copies b and commits, in one crossing into C.
-func (s Slot) write(b []byte) error {
-	p := s.p
-	if err := s.SetLen(len(b)); err != nil {
-		s.Abort()
-		return err
-	}
-	if err := p.m.Write(p.on(0), s.idx, s.seq, p.Seat(), b); err != nil {
-		err = p.driverError(err)
-		s.Abort()
-		return err
-	}
-	s.publish()
-	return nil
+	s.hostSlot.Abort()
 }

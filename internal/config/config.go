@@ -46,8 +46,13 @@ type Config struct {
 
 	// Export makes the memory of a new GPU ring; nil for other rings.
 	Export Exporter
-	// Member admits a participant to a GPU ring; without it such a ring is refused.
+	// Admit admits a participant to a GPU ring, which the caller keeps open; without it such a ring
+	// is refused.
+	Admit func() (Member, error)
+	// Member is the participant that Admit has admitted. Joining sets it.
 	Member Member
+	// Checks are those of a producer that has joined. Joining sets them.
+	Checks Checks
 
 	given []given
 }
@@ -63,6 +68,14 @@ type Exporter interface {
 	Own(fd int, name string) (closed func(), err error)
 	// Discard frees the memory of a ring that could not be made.
 	Discard()
+}
+
+// Checks are a producer's own checks, for a package that must make them before its own steps.
+type Checks struct {
+	// Refusal returns the reason why no slot may be reserved at all, or nil.
+	Refusal func() error
+	// Size returns the error of a message of n bytes that does not fit the ring, or nil.
+	Size func(n int) error
 }
 
 // Member is one participant's use of a GPU ring's memory.
