@@ -79,7 +79,7 @@ func (r *Ring) admit(role Role, c *config.Config) (*Seat, error) {
 		return r.takeSeat(role, c)
 	}
 	var err error
-	if c.Member, err = c.Admit(); err != nil {
+	if c.Member, err = c.Admit(r.fd, r.block); err != nil {
 		return nil, err
 	}
 	seat, err := r.takeSeat(role, c)

@@ -54,17 +54,17 @@ func joining(r *goring.Ring, opts []goring.Option) (*member, []goring.Option, er
 	m := &member{}
 	join := func(c *config.Config) {
 		m.config = c
-		c.Admit = func() (config.Member, error) { return m, m.admit(r) }
+		c.Admit = func(fd int, b layout.GPUBlock) (config.Member, error) { return m, m.admit(r, fd, b) }
 	}
 	return m, append(slices.Clone(opts), join), nil
 }
 
-// admit opens the memory of r, which the caller keeps open.
-func (m *member) admit(r *goring.Ring) (err error) {
+// admit opens the memory of r, in segment fd with block b.
+func (m *member) admit(r *goring.Ring, fd int, b layout.GPUBlock) (err error) {
 	if m.stream = Stream(m.config.Stream); m.stream == 0 {
 		m.stream = LegacyStream
 	}
-	m.memory, err = openMemory(r)
+	m.memory, err = openMemory(r, fd, b)
 	return err
 }
 
@@ -98,7 +98,7 @@ func (s Seat) GPU() uintptr {
 }
 
 // openMemory returns the ring's memory in this process, with a reference for the caller.
-func openMemory(r *goring.Ring) (*memory, error) {
+func openMemory(r *goring.Ring, fd int, b layout.GPUBlock) (*memory, error) {
 	memories.Lock()
 	defer memories.Unlock()
 	m := memories.byRing[r.Superblock().UUID]
@@ -107,7 +107,7 @@ func openMemory(r *goring.Ring) (*memory, error) {
 	}
 	if m == nil {
 		var err error
-		if m, err = importMemory(r); err != nil {
+		if m, err = importMemory(r, fd, b); err != nil {
 			return nil, fmt.Errorf("ring %q: %w", r.Name(), err)
 		}
 	}
@@ -117,15 +117,11 @@ func openMemory(r *goring.Ring) (*memory, error) {
 
 // importMemory opens the memory of a ring that another process made. It makes the checks of
 // section 11 of the spec in their order.
-func importMemory(r *goring.Ring) (*memory, error) {
+func importMemory(r *goring.Ring, fd int, b layout.GPUBlock) (*memory, error) {
 	if err := cudadrv.Ready(); err != nil {
 		return nil, err
 	}
 	sb := r.Superblock()
-	b, err := readBlock(r.FD(), &sb)
-	if err != nil {
-		return nil, err
-	}
 	if b.Memory == layout.MemoryVMM {
 		return nil, fmt.Errorf("memory shared as a VMM descriptor, which this version lacks: %w", goring.ErrFeature)
 	}
@@ -133,7 +129,7 @@ func importMemory(r *goring.Ring) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := shm.Reopen(r.FD())
+	lock, err := shm.Reopen(fd)
 	if err != nil {
 		return nil, err
 	}
@@ -147,20 +143,11 @@ func importMemory(r *goring.Ring) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := register(r.FD(), r.Name(), sb, b, g)
+	m, err := register(fd, r.Name(), sb, b, g)
 	if err != nil {
 		g.Release()
 	}
 	return m, err
-}
-
-// readBlock reads and checks the GPU block of the segment fd.
-func readBlock(fd int, sb *layout.Superblock) (layout.GPUBlock, error) {
-	b := make([]byte, layout.GPUBlockSize)
-	if _, err := unix.Pread(fd, b, int64(sb.GPUOff)); err != nil {
-		return layout.GPUBlock{}, fmt.Errorf("read the GPU block: %w", err)
-	}
-	return sb.ParseGPU(b)
 }
 
 // ordinalOf returns the ordinal of the ring's device in this process. Any device reaches pinned

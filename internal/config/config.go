@@ -46,9 +46,9 @@ type Config struct {
 
 	// Export makes the memory of a new GPU ring; nil for other rings.
 	Export Exporter
-	// Admit admits a participant to a GPU ring, which the caller keeps open; without it such a ring
-	// is refused.
-	Admit func() (Member, error)
+	// Admit admits a participant to the GPU ring in segment fd, with the block that describes its
+	// memory; without it such a ring is refused.
+	Admit func(fd int, block layout.GPUBlock) (Member, error)
 	// Member is the participant that Admit has admitted. Joining sets it.
 	Member Member
 	// Checks are those of a producer that has joined. Joining sets them.
