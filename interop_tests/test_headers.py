@@ -22,5 +22,11 @@ def test_each_header_compiles_alone_as_c11(header: str) -> None:
     assert compile_alone(f'#include "goring/{header}"\ntypedef int something;\n') == ""
 
 
+def test_headers_after_the_c_library_s() -> None:
+    late = '#include <stdio.h>\n#include "goring/goring.h"\n'
+    assert "include goring's headers before" in compile_alone(late)
+    assert compile_alone("#define _GNU_SOURCE\n" + late) == ""
+
+
 def test_an_extension_of_gnu_is_refused() -> None:
     assert "error" in compile_alone('#include "goring/words.h"\nint f(void) { return ({ 1; }); }\n')

@@ -201,7 +201,7 @@ static inline bool gr_holds_every_slot(const gr_consumer *c) {
 }
 
 /* Reports whether a broadcast producer has overwritten a message that this consumer had not
- * released, which breaks the rules. SYNC overwrite load */
+ * released, which breaks the rules. SYNC commit load */
 static inline bool gr_overrun(const gr_consumer *c) {
 	return c->discipline == GR_BROADCAST &&
 		gr_word_lap(gr_load(gr_slot(c->r, c->pos.idx))) > c->pos.lap;

@@ -1,6 +1,7 @@
 /* goring.h: the protocol of a ring in plain C11 (spec/LAYOUT.md). No allocation, no Python, no
  * Go: a program in any language that can include C joins a ring with these headers, compiled with
- * -I<the folder that holds goring/>.
+ * -I<the folder that holds goring/>. With -std=c11 include them before the C library's, or define
+ * _GNU_SOURCE: they call syscall() and clock_gettime(), which pure C does not declare.
  *
  *   words.h      slot words, sizes, positions, waking
  *   produce.h    reserving, publishing, aborting

@@ -16,6 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined __GLIBC__ && !defined __USE_MISC
+#error "include goring's headers before the C library's, or define _GNU_SOURCE"
+#endif
+
 #include "layout.h"
 
 /* Marks a function that few messages need. It is kept out of line. */
