@@ -102,7 +102,7 @@ func TestTheSlowestConsumerHoldsTheProducerUp(t *testing.T) {
 	}
 	expect(t, slow, 0, 1)
 	put(t, p, 4, 5)
-	if err := slow.Close(); err != nil { // who leaves does not count any more
+	if err := slow.Close(); err != nil { // its cursor is no part of the gate any more
 		t.Fatal(err)
 	}
 	expect(t, fast, 4, 5)

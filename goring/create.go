@@ -18,13 +18,12 @@ import (
 // Version is the version of this library.
 const Version = layout.LibraryVersion
 
-// Create makes a ring that carries schema and attaches to it. It fails with
-// ErrExist when the name is taken and leaves no file when it fails. The
-// name "" makes an anonymous ring, which nobody can truncate and which others reach
-// through its descriptor (see [Ring.FD], [OpenFD], [Ring.Send]).
+// Create makes a ring that carries schema and attaches to it. It fails with ErrExist when the name
+// is taken and leaves no file when it fails. The name "" makes an anonymous ring, which no process
+// can truncate and which others reach through its descriptor (see [Ring.FD], [OpenFD],
+// [Ring.Send]).
 //
-// The file has mode 0600 unless [Group] widens it. Nothing is removed until
-// somebody calls Unlink.
+// The file has mode 0600 unless [Group] widens it. Nothing is removed until a program calls Unlink.
 func Create(name string, schema layout.Schema, opts ...Option) (*Ring, error) {
 	c, err := configure(config.ForCreate, opts)
 	if err != nil {

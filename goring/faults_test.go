@@ -41,8 +41,8 @@ func shmDir(t *testing.T) string {
 	return dir
 }
 
-// Row 9: of those who create a ring at once one wins, and nobody sees half a ring. Row 10:
-// who opens it meanwhile gets a whole ring or is told that there is none.
+// Row 9: of several processes that create a ring at once one wins, and none sees half a ring. Row
+// 10: opening it meanwhile gives a whole ring or ErrNotExist.
 func TestRow09And10CreatorsRace(t *testing.T) {
 	dir, rounds := shmDir(t), soak(300)
 	var opened, absent atomic.Int64

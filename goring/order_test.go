@@ -15,8 +15,8 @@ import (
 // instruction is one line of a disassembly.
 type instruction struct{ file, op, args string }
 
-// disassemble compiles this package's tests for a processor and returns what tells the
-// instructions of a function, whose name is a package's and its own.
+// disassemble compiles this package's tests for a processor. It returns a function that returns the
+// instructions of a function, by its qualified name.
 func disassemble(t *testing.T, goarch string) func(t *testing.T, function string) []instruction {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command to disassemble with")

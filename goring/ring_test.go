@@ -314,8 +314,8 @@ func TestStatsCountSlotsAndSeats(t *testing.T) {
 	check(t, errors.Join(p.Close(), c.Close()))
 }
 
-// A seat whose descriptor is closed without leaving is what the kernel makes of a
-// killed process.
+// The kernel closes the descriptors of a killed process: closing a seat's descriptor without leaving
+// does the same.
 func TestTheNextHolderOfASeatRepairsWhatTheDeadOneLeft(t *testing.T) {
 	r, _ := tempRing(t, "x", layout.Bytes(8), Slots(4), Producers(2), Consumers(2))
 	p, err := r.Producer()

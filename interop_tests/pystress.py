@@ -40,7 +40,7 @@ PATTERN = mix_all(np.arange(1 << 14, dtype=np.uint64)).tobytes()
 
 
 def make_bytes(number: int, room: int) -> bytes:
-    """Message number of a ring whose slots hold room bytes."""
+    """Message number of a ring with slots of room bytes."""
     h = mix(number)
     at = h >> 32 & 0xFFFF
     body = PATTERN[at : at + (h & 0xFFFFFFFF) % (room - HEAD.size + 1)]
@@ -221,7 +221,7 @@ def one_by_one(c: Consumption, source: goring.Consumer) -> None:
         except goring.Held:
             m = None
         if m is None:
-            c.settle_all()  # whoever waits with a message in hand may be what the others wait for
+            c.settle_all()  # the others may wait for a message that this consumer holds
             m = source.read(PATIENCE)
         number = int.from_bytes(m.data[:8], "little")
         c.order(number, m.redelivered)

@@ -8,14 +8,14 @@ from cases import join as joined
 
 
 def join(crew, ring, lang: str, role: str, how: str = ""):
-    """A participant whose waits go on when its last peer has died."""
+    """A participant that goes on waiting when its last peer has died."""
     peer, reply = joined(crew, ring, lang, role, how)
     assert reply.error == "ok", reply
     return peer
 
 
 def sit(crew, ring, lang: str, role: str):
-    """One whose waits fail then."""
+    """One with waits that fail then."""
     return join(crew, ring, lang, role, "death=raise")
 
 

@@ -129,7 +129,7 @@ func (s *Superblock) DoneCells() uint64 {
 		return s.Slots
 	case ModeBroadcast:
 		return uint64(s.MaxConsumers)
-	case ModeOverwrite: // no mode of GPU rings
+	case ModeOverwrite: // no producer waits for a consumer
 	}
 	return 0
 }

@@ -57,7 +57,7 @@ func (p *Pool) Submit(ctx context.Context, payload []byte, meta any) (*Pending, 
 	return q, nil
 }
 
-// Pending is a call whose answer has not been waited for.
+// Pending is a call that has been sent. Wait returns its answer.
 type Pending struct {
 	call   *call
 	done   chan struct{}

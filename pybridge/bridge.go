@@ -1,5 +1,5 @@
 // Package pybridge is the control plane that gopy exports to Python. Rings are made,
-// found and joined here; messages go through the C module in package fast, which is
+// found and joined here; messages go through the C module in package core, which is
 // part of the same library.
 //
 // The surface is functions over numbers and strings, which cross without surprises: a

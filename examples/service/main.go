@@ -1,4 +1,4 @@
-// Service shows goring's main use in full: an HTTP service in Go whose Python workers analyse
+// Service shows goring's main use in full: an HTTP service in Go that has Python workers analyse
 // pictures. It decodes a POSTed JPEG or PNG straight into shared memory; a worker finds faces and
 // edges in place with scikit-image; the answer is JSON, or a thumbnail.
 //

@@ -10,7 +10,7 @@ import (
 )
 
 // The parts of what a message of a GPU ring costs; `bench/gpu/run.sh` runs the whole with a
-// driver whose calls cost nothing.
+// driver with calls that cost nothing.
 func BenchmarkGPUCrossing(b *testing.B) {
 	r, err := goring.Create("", layout.Bytes(64), Device(0), goring.Slots(4))
 	if err != nil {

@@ -575,7 +575,7 @@ func TestGPURingEndsWithItsOwner(t *testing.T) {
 	}
 }
 
-// Who shuts a ring down before its memory goes has ended it properly.
+// A ring that is shut down before its memory goes has ended properly.
 func TestShutdownBeforeTheOwnerLeavesIsAnEnd(t *testing.T) {
 	if !inChild(t) {
 		return
@@ -600,8 +600,8 @@ func TestShutdownBeforeTheOwnerLeavesIsAnEnd(t *testing.T) {
 	}
 }
 
-// A message whose producer died before its copy had arrived is skipped; who has taken it
-// already learns so.
+// A message is skipped when its producer died before the copy had arrived; a consumer that has
+// taken it already gets ErrVoided.
 func TestVoidMessages(t *testing.T) {
 	if !inChild(t) {
 		return

@@ -18,7 +18,7 @@ type Message struct {
 	idx uint64
 }
 
-// hostMessage is embedded without a public name: its Release and Requeue would leave out the claims.
+// hostMessage is embedded without a public name: its Release and Requeue leave out the claims.
 type hostMessage = goring.Message
 
 // DevicePtr returns the device address of the payload. Work that is enqueued on the stream from

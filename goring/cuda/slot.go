@@ -2,16 +2,16 @@ package cuda
 
 import "example.com/goring/goring"
 
-// Slot is a reserved slot of a GPU ring. Its payload is written on a stream. It also has the methods
-// Seq, SetTag, SetLen, SetMeta, SetRawMeta and SetTensor of [goring.Slot], and Bytes, which may be
-// written on a ring in pinned host memory after Vacated.
+// Slot is a reserved slot of a GPU ring. Its payload is written on a stream. It also has the
+// methods Seq, SetTag, SetLen, SetMeta, SetRawMeta and SetTensor of [goring.Slot], and Bytes, which
+// may be written on a ring in pinned host memory after Vacated.
 type Slot struct {
 	hostSlot
 	p        *Producer
 	seq, idx uint64
 }
 
-// hostSlot is embedded without a public name: its Commit and Abort would leave out the claims.
+// hostSlot is embedded without a public name: its Commit and Abort leave out the claims.
 type hostSlot = goring.Slot
 
 // check panics unless s is the open reservation of its producer.

@@ -223,9 +223,22 @@ func tagged(accesses []access) []access {
 	return slices.DeleteFunc(accesses, func(a access) bool { return len(a.ends) == 0 })
 }
 
+// rowless returns the tags that have no row in the table of CONTRIBUTING.md.
+func rowless(t *testing.T, tree fs.FS, tags map[string]bool) (mistakes []string) {
+	t.Helper()
+	page := read(t, tree, "CONTRIBUTING.md")
+	for _, tag := range slices.Sorted(maps.Keys(tags)) {
+		if !strings.Contains(page, "\n| "+tag+" |") {
+			mistakes = append(mistakes, "CONTRIBUTING.md: no row for the tag "+tag)
+		}
+	}
+	return mistakes
+}
+
 func TestSync(t *testing.T) {
 	known, mistakes := tags(t, top(t))
 	report(t, mistakes)
+	report(t, rowless(t, top(t), known))
 	report(t, syncMistakes(goAccesses(t, top(t), "internal/proto", "internal/futex"), known, "Go"))
 	report(t, syncMistakes(slices.Concat(cAccesses(t, top(t), "include/goring"),
 		tagged(cAccesses(t, top(t), "internal/cudadrv", "pybridge/core"))), known, "C"))
@@ -278,6 +291,8 @@ func mistakesOfSync(t *testing.T, tree fs.FS) []string {
 
 func TestSyncControl(t *testing.T) {
 	report(t, mistakesOfSync(t, tree(syncTree)))
+	page := tree(map[string]string{"CONTRIBUTING.md": "\n| commit | 6 | a model | b |\n"})
+	control(t, "tag without a row", rowless(t, page, map[string]bool{"commit": true, "wake": true}), "no row for the tag wake")
 	for _, c := range []struct{ name, file, from, to, words string }{
 		{"access without a tag in Go", "internal/proto/a.go", "func Publish() {", "func Publish() { other.Swap(2) }\nfunc more() {", "a.go:6: atomic access without SYNC TAG store"},
 		{"load with the tag of a store", "internal/proto/a.go", "word.Store(1)", "word.Store(1); word.Load()", "a.go:5: atomic access without SYNC TAG load"},

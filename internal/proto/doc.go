@@ -1,8 +1,9 @@
 // Package proto is the protocol of a ring: the steps that participants take on the words of a
 // segment. It knows no contexts, error texts or options; package goring makes an API of it.
 //
-// Each file has a twin in C, with the same functions under the same names, and a section of
-// spec/LAYOUT.md that both follow:
+// Each file of the protocol has a twin in C, with the same functions under the same names, and a
+// section of spec/LAYOUT.md that both follow (count.go and clock.go only count words and read the
+// clock):
 //
 //	file                     include/goring/   spec
 //	words.go, ring_unsafe.go words.h           4, 5: slot words, sizes, positions, geometry
@@ -21,7 +22,7 @@
 //
 //	tag        stored by                        loaded by                      held by
 //	commit     publish, abort, requeue, reap    every look at a word           slot_queue.pml, litmus queue
-//	release    release, skip, retract           reserving, where to start      slot_queue.pml, litmus queue
+//	release    release, skip, retract, clear    reserving, where to start      slot_queue.pml, litmus queue
 //	reserve    several producers' CAS           walks, reap                    slot_queue_producers.pml
 //	take       several consumers' CAS, retract  walks, reap                    slot_queue_consumers.pml
 //	hint       after each of these CAS          the start of a walk            slot_queue_producers.pml

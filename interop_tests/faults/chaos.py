@@ -1,14 +1,14 @@
 """Random SIGKILLs under load, with every single message accounted for.
 
     make producer=P out=FILE      messages P<<40 | 0, 1, .. until killed or shut down;
-                                  word 0 of FILE counts those whose commit has returned
+                                  word 0 of FILE counts the returned commits
     take out=FILE                 every message's id into FILE, all ones if it is not whole,
                                   and only then released
 
 The peer maps FILE: words stored before a SIGKILL are in it afterwards. A producer's
-messages are all delivered up to its count, and possibly one more, whose commit had no time
-to return. A message is repeated only when the consumer that noted it last was killed before
-it could release it.
+messages are all delivered up to its count, and possibly one more, after which it was killed
+before its commit returned. A message is repeated only when the consumer that noted it last was
+killed before it could release it.
 """
 
 from __future__ import annotations

@@ -6,10 +6,6 @@ static SeatObject *seats;
 
 /* Returns the seat of a participant of this process. It owns fd, which holds the seat's lock, and
  * gpu, a reference to the memory of a GPU ring. stream is the participant's own. */
-static SeatObject *seats;
-
-/* gpu: a reference to the memory of a GPU ring, which is the seat's from here, and the
- * participant's stream */
 SeatObject *seat_new(RingObject *ring, unsigned number, int fd, gr_gpu *gpu, gr_stream stream) {
 	if (ring->r.gpu != (gpu != NULL))
 		return (SeatObject *)PyErr_Format(

@@ -71,8 +71,9 @@ class Stats:
     released : int
         Every message before this number is released, or overwritten.
     ready, taken, writing, free : int
-        Slots by state; together they are ``slots``. On broadcast rings ready is the number of
-        messages that the slowest consumer has not read.
+        Slots by state; on queues and broadcast rings they add up to ``slots``. On broadcast rings
+        ready is the number of messages that the slowest consumer has not read. On overwrite rings
+        ready is the number of messages that are still there, and every slot is free.
     shutdown : bool
         Whether the ring takes no more messages.
     participants : tuple of Participant
