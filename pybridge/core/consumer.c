@@ -134,8 +134,9 @@ static PyObject *consumer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	c->timeout = timeout;
 	gr_consumer_start(&c->c, &ring->r, seat, &c->seat->cursor);
 	Py_BEGIN_ALLOW_THREADS /* Reaping the dead of a GPU ring takes its time. */
-		gr_waiter_start(&c->w, &ring->r, seat, fd, strategy, await);
-	Py_END_ALLOW_THREADS return (PyObject *)c;
+	gr_waiter_start(&c->w, &ring->r, seat, fd, strategy, await);
+	Py_END_ALLOW_THREADS
+	return (PyObject *)c;
 }
 
 /* Drops every message and leaves the seat, now or when the last lease goes. */

@@ -49,11 +49,13 @@ extern core_hooks_t core_hooks;
 extern int core_forked; /* Set in a forked child, which must not touch its parent's slots. */
 
 typedef struct {
-	PyObject_HEAD gr_ring r;
+	PyObject_HEAD
+	gr_ring r;
 } RingObject;
 
 typedef struct SeatObject {
-	PyObject_HEAD RingObject *ring;
+	PyObject_HEAD
+	RingObject *ring;
 	unsigned number;
 	int fd;                /* The description with the seat's lock; -1 in a child. */
 	_Atomic uint64_t held; /* Messages that leases of this seat still owe. */
@@ -66,7 +68,8 @@ typedef struct SeatObject {
 } SeatObject;
 
 typedef struct {
-	PyObject_HEAD RingObject *ring;
+	PyObject_HEAD
+	RingObject *ring;
 	SeatObject *seat;
 	uint8_t *data;
 	Py_ssize_t bytes;
@@ -87,7 +90,8 @@ typedef struct {
 } Shape;
 
 typedef struct {
-	PyObject_HEAD RingObject *ring;
+	PyObject_HEAD
+	RingObject *ring;
 	SeatObject *seat; /* NULL once closed. */
 	gr_producer p;
 	gr_waiter w;
@@ -104,7 +108,8 @@ typedef struct {
 } Prebuilt;
 
 typedef struct {
-	PyObject_HEAD RingObject *ring;
+	PyObject_HEAD
+	RingObject *ring;
 	SeatObject *seat; /* NULL once closed. */
 	gr_consumer c;
 	gr_waiter w;
@@ -144,7 +149,8 @@ typedef struct {
 
 /* DeviceObject is a view of a slot for devices. */
 typedef struct DeviceObject {
-	PyObject_HEAD LeaseObject *lease; /* NULL once its slot is the ring's again. */
+	PyObject_HEAD
+	LeaseObject *lease; /* NULL once its slot is the ring's again. */
 	Shape shape;
 	bool scoped; /* It ends with the next step of an iteration; see device_iterate.c. */
 } DeviceObject;

@@ -112,8 +112,10 @@ static int wait_on_host(LeaseObject *l) {
 	int error;
 	if (!l->writable) return gpu_arrived(l);
 	if (lease_show(l, l->own)) return -1;
-	Py_BEGIN_ALLOW_THREADS error = gr_gpu_synchronize(l->gpu, l->own);
-	Py_END_ALLOW_THREADS return error ? gpu_failed(l->gpu, 0, error, "wait for a stream") : 0;
+	Py_BEGIN_ALLOW_THREADS
+	error = gr_gpu_synchronize(l->gpu, l->own);
+	Py_END_ALLOW_THREADS
+	return error ? gpu_failed(l->gpu, 0, error, "wait for a stream") : 0;
 }
 
 /* Implements DeviceArray.wait. */
@@ -151,9 +153,11 @@ static int copy_out(DeviceObject *d, LeaseObject *l, PyArrayObject *a, gr_stream
 	gr_gpu *g = l->gpu;
 	int error;
 	if (lease_show(l, on)) return -1; /* so there is nothing claimed to wait for below */
-	Py_BEGIN_ALLOW_THREADS error = gr_gpu_copy_out(g, on, l->at.idx, 0, PyArray_DATA(a),
+	Py_BEGIN_ALLOW_THREADS
+	error = gr_gpu_copy_out(g, on, l->at.idx, 0, PyArray_DATA(a),
 		(size_t)(device_elements(d) * PyDataType_ELSIZE(d->shape.descr)));
-	Py_END_ALLOW_THREADS if (!error && !l->writable && lease_void(l)) error = GR_GPU_VOIDED;
+	Py_END_ALLOW_THREADS
+	if (!error && !l->writable && lease_void(l)) error = GR_GPU_VOIDED;
 	if (error)
 		return gpu_failed(g, l->seat ? l->seat->number : 0, error, "copy a payload to the host");
 	if (l->ring->r.mode != GR_MODE_OVERWRITE || l->writable || gr_intact(&l->ring->r, l->at))

@@ -50,10 +50,10 @@ static int show_message(LeaseObject *l, gr_stream s) {
 	int error;
 	uint64_t claimed = gr_gpu_claimed(g, l->at.idx);
 	if (r->mode == GR_MODE_OVERWRITE && !gr_intact(r, l->at)) return lapped(l);
-	Py_BEGIN_ALLOW_THREADS error = gr_gpu_allow_read(g, s, l->at.idx, claimed);
-	Py_END_ALLOW_THREADS return error
-		? gpu_failed(g, l->seat->number, error, "make a stream wait for a message")
-		: 0;
+	Py_BEGIN_ALLOW_THREADS
+	error = gr_gpu_allow_read(g, s, l->at.idx, claimed);
+	Py_END_ALLOW_THREADS
+	return error ? gpu_failed(g, l->seat->number, error, "make a stream wait for a message") : 0;
 }
 
 /* Makes the stream wait until the slot is free for devices: the first one for its last readers, the
@@ -61,11 +61,11 @@ static int show_message(LeaseObject *l, gr_stream s) {
 static int show_slot(LeaseObject *l, gr_stream s) {
 	gr_gpu *g = l->gpu;
 	int error;
-	Py_BEGIN_ALLOW_THREADS error = l->nstreams
-		? gr_gpu_order(g, l->streams[0], s)
-		: gr_gpu_allow_write(g, s, l->at.idx, gr_number(&l->ring->r, l->at));
-	Py_END_ALLOW_THREADS return error ? gpu_failed(g, 0, error, "make a stream wait for a slot")
-									  : 0;
+	Py_BEGIN_ALLOW_THREADS
+	error = l->nstreams ? gr_gpu_order(g, l->streams[0], s)
+						: gr_gpu_allow_write(g, s, l->at.idx, gr_number(&l->ring->r, l->at));
+	Py_END_ALLOW_THREADS
+	return error ? gpu_failed(g, 0, error, "make a stream wait for a slot") : 0;
 }
 
 /* Lets work that is enqueued on s from here on touch the slot. Returns 0, or -1 with an exception.
@@ -99,9 +99,11 @@ bool lease_void(const LeaseObject *l) { return gr_cell_void(gr_gpu_ready(l->gpu,
 int lease_hand_on(LeaseObject *l, gr_stream named) {
 	gr_stream on;
 	int error;
-	Py_BEGIN_ALLOW_THREADS error = lease_gather(l, named, &on);
+	Py_BEGIN_ALLOW_THREADS
+	error = lease_gather(l, named, &on);
 	if (!error || atomic_load(&l->gpu->poison)) error = seat_hand_on(l->seat, l->at, l->owes, on);
-	Py_END_ALLOW_THREADS if (!error || atomic_load(&l->gpu->poison)) {
+	Py_END_ALLOW_THREADS
+	if (!error || atomic_load(&l->gpu->poison)) {
 		seat_owes(l->seat, -l->owes);
 		l->owes = 0;
 	}
@@ -115,9 +117,11 @@ int lease_claim_back(LeaseObject *l, gr_stream named) {
 	int error;
 	bool shared = gr_discipline_of(&l->ring->r, l->ring->r.max_consumers) == GR_MULTI;
 	if (named && lease_add_stream(l, named)) return -1;
-	Py_BEGIN_ALLOW_THREADS error = lease_gather(l, l->own, &on);
+	Py_BEGIN_ALLOW_THREADS
+	error = lease_gather(l, l->own, &on);
 	if (!error && shared) error = gr_gpu_release_slot(l->gpu, on, l->at.idx, l->seat->number);
-	Py_END_ALLOW_THREADS return error && !atomic_load(&l->gpu->poison)
+	Py_END_ALLOW_THREADS
+	return error && !atomic_load(&l->gpu->poison)
 		? gpu_failed(l->gpu, l->seat->number, error, "give a message back")
 		: 0;
 }

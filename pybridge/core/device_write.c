@@ -36,7 +36,8 @@ int device_write(ProducerObject *p, Source *s, gr_stream on) {
 	if (!on) on = p->seat->stream;
 	if (s->view && lease_show(s->view, on)) return -1;
 	p->busy = true;
-	Py_BEGIN_ALLOW_THREADS error = before(g, &c, on);
+	Py_BEGIN_ALLOW_THREADS
+	error = before(g, &c, on);
 	if (!error) {
 		error = gr_gpu_write(g, on, i, h, p->seat->number, c.from, c.bytes, c.source);
 		if (!error)
@@ -46,7 +47,8 @@ int device_write(ProducerObject *p, Source *s, gr_stream on) {
 				p->seat
 					->number); /* For the work that was enqueued. A second error says the same. */
 	}
-	Py_END_ALLOW_THREADS p->busy = false;
+	Py_END_ALLOW_THREADS
+	p->busy = false;
 	return error ? gpu_failed(g, p->seat->number, error, "write a message") : 0;
 }
 
@@ -58,13 +60,15 @@ int device_fill(ProducerObject *p, Source *s, LeaseObject *l, gr_stream on) {
 	if (!on) on = l->own;
 	if (s->view && lease_show(s->view, on)) return -1;
 	p->busy = true;
-	Py_BEGIN_ALLOW_THREADS error = l->nstreams ? gr_gpu_order(g, l->streams[0], on) : 0;
+	Py_BEGIN_ALLOW_THREADS
+	error = l->nstreams ? gr_gpu_order(g, l->streams[0], on) : 0;
 	if (!error) error = before(g, &c, on);
 	if (!error)
 		error = gr_gpu_copy_in(
 			g, on, l->at.idx, gr_number(p->p.r, l->at), c.from, c.bytes, c.source);
 	if (!error) error = after(g, &c, on);
-	Py_END_ALLOW_THREADS p->busy = false;
+	Py_END_ALLOW_THREADS
+	p->busy = false;
 	if (error) return gpu_failed(g, p->seat->number, error, "copy into a slot");
 	return lease_add_stream(l, on);
 }
@@ -75,9 +79,11 @@ static int claim(ProducerObject *p, gr_stream named) {
 	gr_stream on;
 	int error;
 	p->busy = true;
-	Py_BEGIN_ALLOW_THREADS error = lease_gather(l, named, &on);
+	Py_BEGIN_ALLOW_THREADS
+	error = lease_gather(l, named, &on);
 	if (!error) error = gr_gpu_commit(l->gpu, on, l->at.idx, p->seat->number);
-	Py_END_ALLOW_THREADS p->busy = false;
+	Py_END_ALLOW_THREADS
+	p->busy = false;
 	return error;
 }
 

@@ -65,8 +65,10 @@ int gpu_arrived(LeaseObject *l) {
 		struct timespec pause = {0, 50000};
 		int poison = atomic_load(&g->poison);
 		if (poison) return gpu_failed(g, 0, poison, "wait for the payload");
-		Py_BEGIN_ALLOW_THREADS nanosleep(&pause, NULL);
-		Py_END_ALLOW_THREADS if (PyErr_CheckSignals()) return -1;
+		Py_BEGIN_ALLOW_THREADS
+		nanosleep(&pause, NULL);
+		Py_END_ALLOW_THREADS
+		if (PyErr_CheckSignals()) return -1;
 	}
 	return gr_cell_void(c) ? gpu_failed(g, 0, GR_GPU_VOIDED, "") : 0;
 }

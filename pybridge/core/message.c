@@ -4,7 +4,8 @@
 
 /* MessageObject is one message on loan. */
 typedef struct {
-	PyObject_HEAD ConsumerObject *c;
+	PyObject_HEAD
+	ConsumerObject *c;
 	LeaseObject *lease; /* NULL once released or requeued. */
 	PyObject *view;     /* Made at the first use. */
 	uint64_t sizes, tag;

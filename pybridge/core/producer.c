@@ -16,7 +16,6 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 		return PyErr_Format(core_hooks.SchemaError,
 			tensor ? "reserve on a tensor ring needs dtype= and shape="
 				   : "only tensor rings take dtype= and shape= here");
-	npy_intp dims[GR_MAX_DIMS];
 	PyArray_Dims given = {NULL, 0};
 	PyArray_Descr *d = NULL;
 	uint8_t descriptor[GR_TENSOR_SIZE];
@@ -29,7 +28,6 @@ static PyObject *producer_reserve(ProducerObject *p, PyObject *args, PyObject *k
 		else if (PyArray_IntpConverter(shape, &given))
 			bad = tensor_describe(descriptor, code, given.len, given.ptr, r->bytes, &bytes);
 		Py_CLEAR(d);
-		if (!bad && given.len) memcpy(dims, given.ptr, (size_t)given.len * sizeof *dims);
 		PyDimMem_FREE(given.ptr);
 		if (bad) return NULL;
 	}
@@ -85,8 +83,9 @@ static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 	p->ring = (RingObject *)Py_NewRef(ring);
 	gr_producer_start(&p->p, &ring->r, seat);
 	Py_BEGIN_ALLOW_THREADS /* reaping the dead of a GPU ring takes its time */
-		gr_waiter_start(&p->w, &ring->r, seat, fd, strategy, await);
-	Py_END_ALLOW_THREADS return (PyObject *)p;
+	gr_waiter_start(&p->w, &ring->r, seat, fd, strategy, await);
+	Py_END_ALLOW_THREADS
+	return (PyObject *)p;
 }
 
 /* Implements Producer.close. */

@@ -93,9 +93,10 @@ int seat_hand_on(SeatObject *s, gr_pos at, uint64_t n, gr_stream on) {
 void seat_release(SeatObject *s, gr_pos at, uint64_t n) {
 	const gr_ring *r = &s->ring->r;
 	if (__builtin_expect(s->gpu != NULL, 0)) {
-		Py_BEGIN_ALLOW_THREADS seat_hand_on(
-			s, at, n, s->stream); /* The next step meets the same error. */
-		Py_END_ALLOW_THREADS return;
+		Py_BEGIN_ALLOW_THREADS
+		seat_hand_on(s, at, n, s->stream); /* The next step meets the same error. */
+		Py_END_ALLOW_THREADS
+		return;
 	}
 	if (r->mode == GR_MODE_QUEUE) {
 		gr_release_held(r, at, n, gr_consumer_owner(r, s->number));
@@ -108,7 +109,8 @@ void seat_release(SeatObject *s, gr_pos at, uint64_t n) {
 
 /* Waits for the device work that the seat has claimed. */
 static void leave_device(SeatObject *s) {
-	Py_BEGIN_ALLOW_THREADS gr_gpu_drain(s->gpu, s->number);
+	Py_BEGIN_ALLOW_THREADS
+	gr_gpu_drain(s->gpu, s->number);
 	Py_END_ALLOW_THREADS
 }
 

@@ -4,7 +4,8 @@
 
 /* SlotObject is a reserved slot. */
 typedef struct {
-	PyObject_HEAD ProducerObject *p; /* NULL once committed or aborted. */
+	PyObject_HEAD
+	ProducerObject *p; /* NULL once committed or aborted. */
 	LeaseObject *lease;
 	PyObject *view;
 	uint64_t tag, seq, filled; /* filled: bytes of the message, unless commit gets a length. */

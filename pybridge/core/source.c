@@ -137,8 +137,10 @@ int source_copy(ProducerObject *p, Source *s, uint8_t *to) {
 		return 0;
 	}
 	p->busy = true;
-	Py_BEGIN_ALLOW_THREADS memcpy(to, s->data, s->bytes);
-	Py_END_ALLOW_THREADS p->busy = false;
+	Py_BEGIN_ALLOW_THREADS
+	memcpy(to, s->data, s->bytes);
+	Py_END_ALLOW_THREADS
+	p->busy = false;
 	return 0;
 }
 

@@ -84,13 +84,16 @@ wait_outcome wait_until(gr_waiter *w, gr_look look, void *arg, int64_t timeout, 
 	int64_t end = timeout < 0 ? INT64_MAX : gr_monotonic() + timeout;
 	gr_wait_result r = GR_WAIT_NOT_YET;
 	*busy = true;
-	Py_BEGIN_ALLOW_THREADS if (w->strategy != GR_STRATEGY_SPIN && gr_yield(w, look, arg))
-		r = GR_WAIT_DONE;
-	Py_END_ALLOW_THREADS while (r == GR_WAIT_NOT_YET) {
+	Py_BEGIN_ALLOW_THREADS
+	if (w->strategy != GR_STRATEGY_SPIN && gr_yield(w, look, arg)) r = GR_WAIT_DONE;
+	Py_END_ALLOW_THREADS
+	while (r == GR_WAIT_NOT_YET) {
 		int64_t left = end - (timeout < 0 ? 0 : gr_monotonic());
 		if (left <= 0) break;
-		Py_BEGIN_ALLOW_THREADS r = step(w, look, arg, left < w->slice ? left : w->slice);
-		Py_END_ALLOW_THREADS if (r == GR_WAIT_NOT_YET && PyErr_CheckSignals()) {
+		Py_BEGIN_ALLOW_THREADS
+		r = step(w, look, arg, left < w->slice ? left : w->slice);
+		Py_END_ALLOW_THREADS
+		if (r == GR_WAIT_NOT_YET && PyErr_CheckSignals()) {
 			*busy = false;
 			return WAIT_RAISED;
 		}

@@ -29,12 +29,16 @@ static wait_outcome room(ProducerObject *p, int64_t timeout) {
 	return r;
 }
 
+/* Raises Full. */
+static PyObject *full(const ProducerObject *p) {
+	return PyErr_Format(
+		core_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
+}
+
 /* Reserves a slot. Returns 0, or -1 with Full or another exception. */
 int producer_reserve_slot(ProducerObject *p, int64_t timeout) {
 	wait_outcome r = room(p, timeout);
-	if (r == WAIT_TIMED_OUT)
-		PyErr_Format(
-			core_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
+	if (r == WAIT_TIMED_OUT) full(p);
 	return r == WAIT_FOUND ? 0 : -1;
 }
 
@@ -133,9 +137,7 @@ PyObject *producer_write(ProducerObject *p, PyObject *const *args, Py_ssize_t n,
 		(write_args(p, args, n, names, &a) || parse_timeout(a.timeout, &timeout)))
 		return NULL;
 	wait_outcome r = write_one(p, &a, timeout);
-	if (r == WAIT_TIMED_OUT)
-		return PyErr_Format(
-			core_hooks.Full, "all %llu slots are taken", (unsigned long long)p->p.r->slots);
+	if (r == WAIT_TIMED_OUT) return full(p);
 	if (r == WAIT_RAISED) return NULL;
 	Py_RETURN_NONE;
 }
@@ -182,8 +184,7 @@ PyObject *producer_write_batch(ProducerObject *p, PyObject *args, PyObject *kwar
 			Py_DECREF(a);
 			if (got == WAIT_RAISED) return NULL;
 			if (done) return PyLong_FromUnsignedLongLong(done);
-			return PyErr_Format(
-				core_hooks.Full, "all %llu slots are taken", (unsigned long long)r->slots);
+			return full(p);
 		}
 		gr_pos at = p->p.pos, x = at;
 		uint64_t n = gr_reserve_run(&p->p, gr_longest_run(r, at, rows - done));
