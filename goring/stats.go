@@ -55,6 +55,7 @@ func (r *Ring) Stats() (Stats, error) {
 	st := Stats{
 		Slots: r.proto.Slots, Published: c.Published, Released: c.Released,
 		Ready: c.Ready, Taken: c.Taken, Writing: c.Writing, Free: c.Free, Shutdown: r.proto.IsShutdown(),
+		Participants: []Participant{}, // JSON has a list, not null
 	}
 	for n := 1; n <= r.proto.Seats(); n++ {
 		if !r.proto.Seat(n).InUse() {
@@ -64,7 +65,7 @@ func (r *Ring) Stats() (Stats, error) {
 		if err != nil {
 			return st, fmt.Errorf("ring %q: %w", r.name, err)
 		}
-		p.Holds = c.Holds[n]
+		p.Holds = append([]uint64{}, c.Holds[n]...)
 		st.Participants = append(st.Participants, p)
 	}
 	return st, nil

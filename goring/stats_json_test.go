@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+
+	"example.com/goring/layout"
 )
 
 func TestStatsKeepTheirNamesInJSON(t *testing.T) {
@@ -32,5 +35,37 @@ func TestStatsKeepTheirNamesInJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"participants": [{"role": "juggler"}]}`), &got); !errors.Is(err, ErrOption) {
 		t.Errorf("a role that is none: %v, want ErrOption", err)
+	}
+}
+
+// A reader of the JSON finds lists where nothing is listed.
+func TestStatsHaveListsInJSON(t *testing.T) {
+	r, err := Create("", layout.Bytes(8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	text := func() string {
+		t.Helper()
+		st, err := r.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if got := text(); !strings.Contains(got, `"participants":[]`) {
+		t.Error(got)
+	}
+	c, err := r.Consumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if got := text(); !strings.Contains(got, `"holds":[]`) {
+		t.Error(got)
 	}
 }

@@ -107,14 +107,7 @@ func Shutdown(ring int64) string {
 
 // Stats counts a ring's slots and describes its participants. Replies with goring.Stats.
 func Stats(ring int64) string {
-	return with(ring, func(r *goring.Ring) (any, error) {
-		st, err := r.Stats()
-		st.Participants = append([]goring.Participant{}, st.Participants...) // JSON has lists, not null
-		for i, p := range st.Participants {
-			st.Participants[i].Holds = append([]uint64{}, p.Holds...)
-		}
-		return st, err
-	})
+	return with(ring, func(r *goring.Ring) (any, error) { return r.Stats() })
 }
 
 // Reap reaps dead participants. Replies with their number.
@@ -136,7 +129,7 @@ func Join(ring int64, role, as string) string {
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := r.GPU(); ok {
+		if sb := r.Superblock(); sb.GPU() {
 			s, err := cuda.Join(r, number, goring.As(as))
 			if err != nil {
 				return nil, err

@@ -4,8 +4,8 @@
  * executed between a mark and the next one: a SIGWINCH that it sends itself. Only
  * instructions in the code of LIBRARY count, a part of the name of a mapped file, or all with
  * "-". It steps, which is exact and asks for no hardware counters: most virtual machines have
- * none. From the first mark on the other threads stand still, so that no scheduler or
- * collector of theirs interrupts what is counted.
+ * none. From the first mark on the other threads stand still, so that the count has no work of
+ * a scheduler or a collector.
  *
  * A step of a string instruction is one repetition. */
 #define _GNU_SOURCE
@@ -29,8 +29,8 @@ enum { CANNOT = 77 }; /* The exit status where nothing can be traced. */
 static pid_t child;
 static uintptr_t from, to; /* The code that counts; to is 0 when all of it does. */
 
-static _Noreturn void fail(const char *what, const char *name) {
-	fprintf(stderr, "count: %s %s\n", what, name);
+static _Noreturn void fail(const char *text, const char *name) {
+	fprintf(stderr, "count: %s %s\n", text, name);
 	exit(2);
 }
 
@@ -68,18 +68,18 @@ static void hold_others(void) {
 /* Runs the program to its next mark, counting or not. Returns false when it has ended. */
 static bool to_mark(bool counting, uint64_t *count, int *status) {
 	int pass = 0;
-	pid_t who = child;
+	pid_t thread = child;
 	for (*count = 0;;) {
-		if (who == child || !counting)
-			ptrace(counting ? PTRACE_SINGLESTEP : PTRACE_CONT, who, NULL, pass);
-		who = waitpid(-1, status, __WALL);
-		if (who < 0) fail("lost", "the program");
+		if (thread == child || !counting)
+			ptrace(counting ? PTRACE_SINGLESTEP : PTRACE_CONT, thread, NULL, pass);
+		thread = waitpid(-1, status, __WALL);
+		if (thread < 0) fail("lost", "the program");
 		bool ended = !WIFSTOPPED(*status);
-		if (who == child && ended) return false;
-		if (who != child && (counting || ended)) continue;
+		if (thread == child && ended) return false;
+		if (thread != child && (counting || ended)) continue;
 		int sig = WSTOPSIG(*status);
-		if (who == child && sig == SIGWINCH) return true;
-		bool traced = sig == SIGTRAP || (sig == SIGSTOP && who != child);
+		if (thread == child && sig == SIGWINCH) return true;
+		bool traced = sig == SIGTRAP || (sig == SIGSTOP && thread != child);
 		pass = traced ? 0 : sig; /* A signal of the tracing is not the program's. */
 		uintptr_t at = counting && to ? (uintptr_t)ptrace(PTRACE_PEEKUSER, child,
 											offsetof(struct user_regs_struct, rip), NULL)

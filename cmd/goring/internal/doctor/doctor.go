@@ -101,17 +101,9 @@ type Options struct {
 	MinAge time.Duration // Keep younger rings: their creator may be about to join.
 }
 
-// in returns the option for the folder.
-func (o Options) in() []goring.Option {
-	if o.Dir == "" {
-		return nil
-	}
-	return []goring.Option{goring.Dir(o.Dir)}
-}
-
 // All examines every ring of the folder.
 func All(o Options) ([]Report, error) {
-	entries, err := goring.List(o.in()...)
+	entries, err := goring.List(goring.Dir(o.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +121,7 @@ func Examine(e goring.Entry, o Options) Report {
 	if e.Err != nil {
 		return rep.unusable(e.Err)
 	}
-	ring, err := goring.Open(e.Name, append(o.in(), goring.AllowGroup())...)
+	ring, err := goring.Open(e.Name, goring.Dir(o.Dir), goring.AllowGroup())
 	if err != nil {
 		return rep.unusable(err)
 	}
@@ -138,7 +130,7 @@ func Examine(e goring.Entry, o Options) Report {
 		return rep.unusable(err)
 	}
 	if o.Unlink && rep.Ring.abandoned() {
-		if rep.Unlinked, err = goring.UnlinkStale(e.Name, o.MinAge, o.in()...); err != nil {
+		if rep.Unlinked, err = goring.UnlinkStale(e.Name, o.MinAge, goring.Dir(o.Dir)); err != nil {
 			rep.add(Problem, "unlink", err.Error(), "")
 		}
 	}
@@ -188,7 +180,6 @@ func describe(ring *goring.Ring, st goring.Stats) *Ring {
 		out.GPU = &GPU{info.Memory.String(), info.Sync.String(), info.Device, info.Gone}
 	}
 	for _, p := range st.Participants {
-		p.Holds = append([]uint64{}, p.Holds...) // JSON has a list, not null
 		out.Participants = append(out.Participants, Participant{p, p.Alive && stopped(p.PID, p.StartTime)})
 	}
 	return out
