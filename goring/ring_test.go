@@ -66,6 +66,45 @@ func TestTwoHandlesShareTheRing(t *testing.T) {
 	}
 }
 
+func TestAGivenTimestampReplacesThatOfTheCommitOnce(t *testing.T) {
+	for _, mode := range []layout.Mode{Queue, Broadcast, Overwrite} {
+		r, _ := tempRing(t, "x", layout.Bytes(8), Timestamps(true), Mode(mode))
+		p, err := r.Producer()
+		check(t, err)
+		c, err := r.Consumer()
+		check(t, err)
+		made := time.Unix(1_000_000_000, 123)
+		s, err := p.Reserve(bg)
+		check(t, err)
+		check(t, s.SetTimestamp(time.Unix(1, 0)))
+		s.Abort()
+		before := time.Now()
+		for k := range 3 {
+			s, err := p.Reserve(bg)
+			check(t, err)
+			if k == 1 {
+				check(t, s.SetTimestamp(made))
+			}
+			s.Commit()
+		}
+		for k := range 3 {
+			m := read(t, c)
+			if given := m.Timestamp().Equal(made); given != (k == 1) || !given && m.Timestamp().Before(before) {
+				t.Fatalf("%s: message %d has time %v", mode, k, m.Timestamp())
+			}
+			check(t, m.Release())
+		}
+		check(t, errors.Join(p.Close(), c.Close()))
+	}
+	r, _ := tempRing(t, "y", layout.Bytes(8), Timestamps(false))
+	p, err := r.Producer()
+	check(t, err)
+	s, err := p.Reserve(bg)
+	check(t, err)
+	wantErr(t, s.SetTimestamp(time.Now()), ErrUnsupported)
+	check(t, p.Close())
+}
+
 func TestASeatTakenIsRefusedByName(t *testing.T) {
 	r, dir := tempRing(t, "x", layout.Bytes(8))
 	p, err := r.Producer(As("camera"))

@@ -2,6 +2,7 @@ package goring
 
 import (
 	"fmt"
+	"time"
 
 	"example.com/goring/internal/proto"
 	"example.com/goring/layout"
@@ -33,6 +34,17 @@ func (s Slot) Seq() uint64 { return s.at.Number(s.p.core.Ring.Slots) }
 
 // SetTag sets the message's correlation id.
 func (s Slot) SetTag(tag uint64) { s.draft("SetTag").tag = tag }
+
+// SetTimestamp sets the time that the message carries, instead of the time of Commit. It is for
+// messages that come from another ring. It fails with ErrUnsupported on rings without timestamps.
+func (s Slot) SetTimestamp(t time.Time) error {
+	if !s.p.ring.proto.Timestamps {
+		return fmt.Errorf("ring %q has no timestamps (see Timestamps): %w", s.p.ring.name, ErrUnsupported)
+	}
+	s.draft("SetTimestamp")
+	s.p.core.Time = t.UnixNano()
+	return nil
+}
 
 // SetLen sets the message's length to the first n bytes of the slot. Without it the message
 // is as long as the slot. It fails with ErrTooLarge when the slot has fewer bytes, and on rings
@@ -109,6 +121,7 @@ func (s Slot) Commit() {
 func (s Slot) Abort() {
 	s.draft("Abort")
 	s.p.closeSlot()
+	s.p.core.Time = 0
 	s.p.core.Abort()
 }
 

@@ -40,6 +40,8 @@ type Producer struct {
 	gate uint64
 	// storesHead is true in the broadcast modes.
 	storesHead bool
+	// Time is the commit time of the next message, UnixNano; 0 is the time of its commit.
+	Time int64
 }
 
 // NewProducer returns the state of the producer that has entered seat. prefetch says whether
@@ -171,7 +173,7 @@ func (p *Producer) ReserveRun(limit uint64) uint64 {
 func (p *Producer) Publish(sizes Sizes, tag uint64) {
 	r, at := p.Ring, p.Pos
 	h := r.Header(at.Idx)
-	h.Timestamp = r.now()
+	h.Timestamp = p.now()
 	h.Sizes = sizes
 	h.Tag = tag
 	h.Word.Store(ReadyWord(at.Lap)) // SYNC commit store, waiting: ordered before the load of the flag
@@ -237,7 +239,7 @@ func (p *Producer) PublishRun(at Position, n, reserved uint64) {
 // SYNC commit store
 func (p *Producer) publishRun(at Position, n uint64) {
 	r := p.Ring
-	now := r.now()
+	now := p.now()
 	x := r.runFrom(at, layout.StateReady)
 	for range n - 1 {
 		h := r.headerAt(x.off)
@@ -292,14 +294,20 @@ func (p *Producer) CorruptWord() (uint64, bool) {
 }
 
 // now returns the commit time for a header, or 0 on rings without timestamps.
-func (r *Ring) now() int64 {
-	if r.Timestamps {
-		return unixNano()
+func (p *Producer) now() int64 {
+	if p.Ring.Timestamps {
+		return p.commitTime()
 	}
 	return 0
 }
 
-// unixNano is out of line so that now is inlined.
+// commitTime returns Time, once, or the present time. It is out of line so that now is inlined.
 //
 //go:noinline
-func unixNano() int64 { return time.Now().UnixNano() }
+func (p *Producer) commitTime() int64 {
+	if at := p.Time; at != 0 {
+		p.Time = 0
+		return at
+	}
+	return time.Now().UnixNano()
+}
